@@ -25,6 +25,9 @@ use crate::{TokenBucket, bucket::Turn};
 /// What a call waits for in line.
 const WAITING: &str = "waiting for a token";
 
+/// So much later than is allowed a token may come that was on time when its wait began.
+const LATE: Duration = Duration::from_millis(10);
+
 /// The longest that one timer runs; a longer wait arms it again.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -74,8 +77,8 @@ impl TokenBucket {
     /// # Errors
     ///
     /// As [`until_ready`](Self::until_ready), and `RATELIMIT_1501` with the time after which the tokens would be there when that is
-    /// longer than `max_wait`, at once; or at the end of `max_wait`, when new settings have made what is left of the wait longer than
-    /// `max_wait` again.
+    /// longer than `max_wait`, at once; or at the end of `max_wait`, when new settings have made it longer. Timers are late: a token that
+    /// comes up to 10 ms after its time is taken.
     ///
     /// # Panics
     ///
@@ -95,26 +98,19 @@ pub struct UntilReady {
 
 enum WaitState {
     New { max_wait: Duration },
-    InLine { ticket: u64, wanted: Wanted, timer: Option<Timer> },
+    InLine { ticket: u64, until: Instant, timer: Option<Timer> },
     Done,
-}
-
-/// For how long somebody waits.
-#[derive(Clone, Copy)]
-struct Wanted {
-    max_wait: Duration,
-    until: Instant,
 }
 
 /// What somebody finds who asks for its turn.
 enum Asked {
     Done(Result<(), Rejected>),
-    Waiting { ticket: u64, wanted: Wanted, wait: Duration },
+    Waiting { ticket: u64, until: Instant, wait: Duration },
 }
 
 impl UntilReady {
     fn ask(&self, cx: &Context<'_>) -> Asked {
-        let (turn, wanted) = match &self.state {
+        let (turn, until) = match &self.state {
             WaitState::New { max_wait } => {
                 let rejected = match self.bucket.acquire(self.tokens, clock::now) {
                     Err(rejected) => rejected,
@@ -126,15 +122,22 @@ impl UntilReady {
                 if rejected.retry_after().is_none_or(|wait| wait > time) {
                     return Asked::Done(Err(rejected));
                 }
-                let wanted = Wanted { max_wait: *max_wait, until };
-                (self.bucket.line_up(self.tokens, cx.waker().clone()), wanted)
+                let turn = self.bucket.line_up(self.tokens, cx.waker().clone());
+                // Others may have come between.
+                if let Turn::Waiting { ticket, wait } = turn
+                    && wait > time
+                {
+                    self.bucket.leave(ticket);
+                    return Asked::Done(Err(Rejected::rate_limited(wait)));
+                }
+                (turn, until)
             }
-            WaitState::InLine { ticket, wanted, .. } => (self.bucket.ask(*ticket, cx.waker().clone()), *wanted),
+            WaitState::InLine { ticket, until, .. } => (self.bucket.ask(*ticket, cx.waker().clone()), *until),
             WaitState::Done => polled_after_end("plugin_ratelimit::UntilReady"),
         };
         match turn {
             Turn::Done(result) => Asked::Done(result),
-            Turn::Waiting { ticket, wait } => Asked::Waiting { ticket, wanted, wait },
+            Turn::Waiting { ticket, wait } => Asked::Waiting { ticket, until, wait },
         }
     }
 }
@@ -145,21 +148,21 @@ impl Future for UntilReady {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            let (ticket, wanted, wait) = match this.ask(cx) {
+            let (ticket, until, wait) = match this.ask(cx) {
                 Asked::Done(result) => {
                     this.state = WaitState::Done;
                     return Poll::Ready(result);
                 }
-                Asked::Waiting { ticket, wanted, wait } => (ticket, wanted, wait),
+                Asked::Waiting { ticket, until, wait } => (ticket, until, wait),
             };
             // The ticket is kept before a timer is made: without a runtime that panics, and the drop must find it.
             if !matches!(this.state, WaitState::InLine { .. }) {
-                this.state = WaitState::InLine { ticket, wanted, timer: None };
+                this.state = WaitState::InLine { ticket, until, timer: None };
             }
-            let left = wanted.until.saturating_since(clock::now());
+            let left = until.saturating_since(clock::now());
             let is_over = left == Duration::ZERO;
-            if is_over && wait > wanted.max_wait {
-                // New settings. Who is only a little late, as timers are, has not waited in vain.
+            if is_over && wait > LATE {
+                // New settings. Who is only as late as timers are has not waited in vain.
                 this.bucket.leave(ticket);
                 this.state = WaitState::Done;
                 return Poll::Ready(Err(Rejected::rate_limited(wait)));

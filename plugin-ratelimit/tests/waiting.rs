@@ -124,12 +124,38 @@ async fn new_settings_that_make_the_wait_too_long_end_it_when_its_time_is_over_a
     let begin = clock::now();
     let waits = tokio::spawn(stack.oneshot(Call::new(1)));
     tokio::task::yield_now().await;
-    handle.reconfigure(config(0.1, 1));
-    let refused = waits.await.expect("no panic").expect_err("ten seconds are too many");
+    // Less than twice as long as is allowed.
+    handle.reconfigure(config(3.0, 1));
+    let refused = waits.await.expect("no panic").expect_err("333 ms are too many");
     assert_eq!((refused.code(), begin.elapsed()), (Code::RateLimited, 2 * TENTH));
     assert_eq!((handle.stats().refused, handle.stats().waiting), (1, 0));
     handle.disable();
     assert_eq!(handle.stats().remaining, None);
+}
+
+#[test]
+fn whoever_comes_at_the_same_time_as_others_waits_no_longer_than_is_allowed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    // Twenty a second: of sixteen that come at once one has a token, and one may wait for the next.
+    for _ in 0..30 {
+        let bucket = TokenBucket::new(config(20.0, 1));
+        let mut waits = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let _timers = runtime.enter();
+                        let mut wait = Box::pin(task::spawn(bucket.until_ready_within(1, 60 * TENTH / 100)));
+                        let polled = wait.poll();
+                        (wait, polled)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+        });
+        let waiting = waits.iter().filter(|(_, polled)| polled.is_pending()).count();
+        assert!(waiting <= 1, "{waiting} wait, and the second of them for 100 ms");
+        waits.clear();
+    }
 }
 
 #[tokio::test(start_paused = true)]

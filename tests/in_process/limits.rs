@@ -136,6 +136,17 @@ async fn each_client_has_a_limit_of_its_own_by_the_name_under_which_it_is_known(
         assert!(refused.headers.contains_key(header), "{header}: {:?}", refused.headers);
     }
     assert_eq!(gateway.detail().await["calls"]["total"], 4, "what never became a call is not counted as one");
+    let status: Value = serde_json::from_str(&gateway.admin("/admin/v1/status").await).expect("JSON");
+    let clients = &status["client_rate_limit"];
+    assert_eq!(
+        (&clients["allowed"], &clients["refused"], &clients["clients"]),
+        (&4.into(), &5.into(), &2.into()),
+        "{clients}"
+    );
+    let mut top: Vec<_> =
+        clients["top_clients"].as_array().expect("a list").iter().map(|top| top["key"].clone()).collect();
+    top.sort_by_key(ToString::to_string);
+    assert_eq!(top, ["name:a", "name:b"], "{clients}");
     let metrics = gateway.admin("/metrics").await;
     let counted = "plugin_manager_rejected_requests_total{http_status=\"429\",code=\"RATELIMIT_1501\"} 5";
     assert!(metrics.contains(counted), "{metrics}");
@@ -170,8 +181,9 @@ async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
     let metrics = gateway.admin("/metrics").await;
     assert!(metrics.contains("plugin_rate_limit_keys{plugin=\"work\"} 2"), "{metrics}");
 
-    let strict = Limited::start(&format!("rate_limit: {{{TWO}, key: client, without_key: refuse}}"), "").await;
-    assert_eq!(strict.passing(2, &[]).await, 0, "nobody is known here");
+    let strict =
+        Limited::start(&format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant', without_key: refuse}}"), "").await;
+    assert_eq!(strict.passing(2, &[]).await, 0, "whose they are nobody says");
     let by_ip = Limited::start(
         &format!("rate_limit: {{{TWO}, key: ip}}"),
         "client_ip: {trusted_proxies: [127.0.0.1], forwarded_by: forwarded}",
@@ -196,15 +208,16 @@ async fn calls_wait_for_their_tokens_where_that_is_allowed() {
     let answers = futures_util::future::join_all(calls).await;
     assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
     assert!(begin.elapsed() >= Duration::from_millis(100), "five had to wait 20 ms after each other");
-    let hurried = Limited::start("rate_limit: {requests_per_second: 0.01, burst_size: 1, wait: 10s}", "").await;
-    assert_eq!(hurried.passing(2, &[]).await, 1, "a minute and a half is too long");
+    let hurried =
+        Limited::start("rate_limit: {requests_per_second: 0.05, burst_size: 1, wait: 1m}, timeout: 1m", "").await;
+    assert_eq!(hurried.passing(1, &[]).await, 1);
     let late = hurried.call("{}", &[("x-request-timeout", "1s")]).await;
     assert_eq!((late.status.as_u16(), &*late.code()), (429, "RATELIMIT_1501"));
 }
 
 #[tokio::test]
 async fn so_many_calls_are_in_flight_and_others_wait_or_are_refused() {
-    let gateway = Limited::start("concurrency: {max: 1, queue: 1}, retry: {max_retries: 0}", "").await;
+    let gateway = Limited::start("concurrency: {max: 1, queue: 1}", "").await;
     let calls = futures_util::future::join_all((0..3).map(|_| gateway.call("300", &[]))).await;
     let mut said: Vec<_> = calls.iter().map(|answer| answer.status.as_u16()).collect();
     said.sort_unstable();
@@ -245,9 +258,7 @@ async fn a_plugin_that_turns_calls_away_is_spared_a_share_of_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_twice_the_load_as_much_is_done_as_can_be_and_what_is_important_first() {
     // Ten at once, 20 ms each: 500 a second.
-    let gateway = Arc::new(
-        Limited::start("concurrency: {max: 10, queue: 20, max_wait: 200ms}, retry: {max_retries: 0}", "").await,
-    );
+    let gateway = Arc::new(Limited::start("concurrency: {max: 10, queue: 20, max_wait: 200ms}", "").await);
     let (mut usual, mut important) = (Vec::new(), Vec::new());
     let begin = tokio::time::Instant::now();
     let length = Duration::from_secs(3);

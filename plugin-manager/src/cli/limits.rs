@@ -31,10 +31,14 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
         let shared = &rate["shared"];
         if shared.is_object() {
             let who = match shared["mode"].as_str() {
-                Some("shared") => "Redis decides".to_owned(),
+                Some("shared") => format!("Redis decides ({})", text(&shared["redis"])),
                 Some("local") => {
                     let share = number(shared, "replicas").max(1);
-                    format!("Redis is away ({}), and 1/{share} of it is let through here", text(&shared["reason"]))
+                    format!(
+                        "Redis is away ({}: {}), and 1/{share} of it is let through here",
+                        text(&shared["redis"]),
+                        text(&shared["reason"])
+                    )
                 }
                 _ => "Redis is being connected".to_owned(),
             };
@@ -43,7 +47,7 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
         lines.push(("rate limit", said));
     }
     if rate["waiting"].as_u64().is_some_and(|waiting| waiting > 0) {
-        lines.push(("", format!("{} for a token", count(number(rate, "waiting"), "call that waits"))));
+        lines.push(("rate limit", format!("{} waiting for a token", count(number(rate, "waiting"), "call"))));
     }
     let limit = &plugin["concurrency"];
     if limit["limit"].is_u64() {
@@ -129,14 +133,23 @@ mod tests {
             )
         };
         assert_eq!(
-            with(json!({"mode": "local", "for": "3.5s", "reason": "connection refused", "replicas": 3})),
+            with(
+                json!({"redis": "redis://h:6379", "mode": "local", "for": "3.5s", "reason": "connection refused", "replicas": 3})
+            ),
             [
-                "rate limit: 5.5 a second, 10 at once; 0 calls refused; Redis is away (connection refused), and 1/3 of it is let \
+                "rate limit: 5.5 a second, 10 at once; 0 calls refused; Redis is away (redis://h:6379: connection refused), and 1/3 of it is let \
               through here, for 3.5s"
             ]
         );
-        let decides = with(json!({"mode": "shared", "for": "1m", "replicas": 3}));
-        assert!(decides[0].ends_with("; Redis decides, for 1m"), "{decides:?}");
+        let decides = with(json!({"redis": "redis://h:6379", "mode": "shared", "for": "1m", "replicas": 3}));
+        assert!(decides[0].ends_with("; Redis decides (redis://h:6379), for 1m"), "{decides:?}");
+    }
+
+    #[test]
+    fn calls_that_wait_for_a_token_are_told() {
+        let waiting = |n: u64| said(&json!({"rate_limit": {"enabled": true, "limit": 1, "waiting": n}}));
+        assert_eq!(waiting(1), ["rate limit: 1 call waiting for a token"]);
+        assert_eq!(waiting(2), ["rate limit: 2 calls waiting for a token"]);
     }
 
     #[test]

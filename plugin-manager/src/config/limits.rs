@@ -27,7 +27,7 @@ const SHARED_KEY: Key = Key::new(
     "One limit for all gateways that use the same Redis; while it is away each lets its share through.",
 );
 
-const MAX_KEYS: Kind = Kind::integer(1, 100_000_000);
+const MAX_KEYS: Kind = Kind::integer(1, KeyedRateLimitConfig::MOST_KEYS as i128);
 
 pub(super) static RATE_LIMIT: Table = Table::new(
     "rate_limit",
@@ -40,7 +40,7 @@ pub(super) static RATE_LIMIT: Table = Table::new(
             "A limit for each: `client`, the name in `server.auth`; `ip`, the address that `server.client_ip` says; or `header:X-Plugin-...`.",
         )
         .derived_default("one limit for all calls"),
-        Key::new("max_keys", MAX_KEYS, "Keys that have a bucket of their own at most; with `key`.").derived_default("100000"),
+        Key::new("max_keys", MAX_KEYS, "Keys that have a bucket of their own at most; with `key`, and not with `shared`.").derived_default("100000"),
         Key::new(
             "without_key",
             Kind::Word(&["shared", "refuse", "pass"]),
@@ -73,7 +73,8 @@ pub(super) static CLIENT_RATE_LIMIT: Table = Table::new(
     "A token bucket for each client: by its name in `server.auth`, or else by its address as `server.client_ip` says.",
     &[
         ENABLED,
-        Key::new("max_keys", MAX_KEYS, "Clients that have a bucket of their own at most.").default("100000"),
+        Key::new("max_keys", MAX_KEYS, "Clients that have a bucket of their own at most; not with `shared`.")
+            .derived_default("100000"),
         SHARED_KEY,
     ],
 )
@@ -100,6 +101,17 @@ impl PluginRateLimit {
     #[must_use]
     pub fn asks_who_calls(&self) -> bool {
         matches!(self.key, Some((CallKey::Client | CallKey::Ip, ..)))
+    }
+
+    /// Whether its key is the name under which a caller is known.
+    pub(super) fn asks_for_names(&self) -> bool {
+        matches!(self.key, Some((CallKey::Client, ..)))
+    }
+
+    /// The Redis in which it is kept, where many gateways share it.
+    #[must_use]
+    pub fn shared(&self) -> Option<&RedisConfig> {
+        self.shared.as_ref()
     }
 
     /// What a stack is built from. `store` makes the connection to a Redis, or gives the one that is there.
@@ -170,6 +182,7 @@ pub(super) fn rate_limit(keys: &mut Keys<'_>, name: &'static str) -> Option<Plug
             keys.fault("wait", Code::ConfigSchema, problem);
         }
         let shared = shared(keys);
+        no_max_keys(keys, shared.as_ref());
         let default = KeyedRateLimitConfig::default();
         let key =
             key.map(|of| (of, max_keys.unwrap_or(default.max_keys()), without_key.unwrap_or(default.without_key())));
@@ -181,7 +194,9 @@ pub(super) fn rate_limit(keys: &mut Keys<'_>, name: &'static str) -> Option<Plug
 pub(super) fn client_rate_limit(keys: &mut Keys<'_>, name: &'static str) -> Option<ClientRateLimit> {
     on(keys, name, |keys| {
         let (limit, max_keys, shared) = (keys.make(), keys.integer("max_keys"), shared(keys));
-        Some(ClientRateLimit { limit: limit?, max_keys: max_keys?, shared })
+        no_max_keys(keys, shared.as_ref());
+        let max_keys = max_keys.unwrap_or(KeyedRateLimitConfig::default().max_keys());
+        Some(ClientRateLimit { limit: limit?, max_keys, shared })
     })
 }
 
@@ -196,6 +211,14 @@ pub(super) fn adaptive_throttle(keys: &mut Keys<'_>, name: &'static str) -> Opti
 /// A section that is there and not switched off.
 fn on<'r, T>(keys: &mut Keys<'r>, name: &'static str, read: impl FnOnce(&mut Keys<'r>) -> Option<T>) -> Option<T> {
     keys.section(name, |keys| if keys.is_off() { None } else { read(keys) }).flatten()
+}
+
+fn no_max_keys(keys: &Keys<'_>, shared: Option<&RedisConfig>) {
+    if shared.is_some() && keys.has("max_keys") {
+        let problem =
+            "`max_keys` has no effect beside `shared`, where `redis.max_keys` bounds what this gateway remembers";
+        keys.fault("max_keys", Code::ConfigSchema, problem);
+    }
 }
 
 fn shared(keys: &mut Keys<'_>) -> Option<RedisConfig> {

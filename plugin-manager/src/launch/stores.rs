@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use plugin_ratelimit::{RedisConfig, RedisStore, SharedMode};
 
-/// One connection for each Redis that a configuration names, whatever uses it: gateways are counted by them. Clones share them.
+/// One connection for each Redis and prefix, whatever uses it: gateways are counted by them. Of settings that differ those of the first
+/// hold; a configuration in which they do is not taken. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stores(Arc<Mutex<Vec<RedisStore>>>);
 
 impl Stores {
-    /// The connection with these settings. It is made in a task of its own, and the log says when it is away.
+    /// The connection to this Redis. It is made in a task of its own, and the log says when it is away.
     pub(crate) fn of(&self, config: &RedisConfig) -> RedisStore {
         let mut stores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = stores.iter().find(|store| store.config() == config) {
+        if let Some(store) = stores.iter().find(|store| store.config().is_same_place(config)) {
             return store.clone();
         }
         let store = RedisStore::new(config.clone());
@@ -24,17 +25,18 @@ impl Stores {
 
 /// Logs who decides, for as long as somebody has the connection.
 fn follow(store: &RedisStore) {
-    let (mut events, prefix) = (store.events(), store.config().prefix().to_owned());
+    let (mut events, redis, prefix) = (store.events(), store.config().address(), store.config().prefix().to_owned());
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
             let reason = event.reason.as_ref().map(ToString::to_string);
             match event.to {
                 SharedMode::Local => tracing::warn!(
+                    redis,
                     prefix,
                     reason,
                     "Redis is away; this gateway lets its share of the shared rate limits through"
                 ),
-                SharedMode::Shared => tracing::info!(prefix, "Redis decides the shared rate limits"),
+                SharedMode::Shared => tracing::info!(redis, prefix, "Redis decides the shared rate limits"),
                 _ => {}
             }
         }

@@ -24,7 +24,7 @@ pub struct Controls {
     pub retry: Option<RetryHandle>,
     /// The rate limit.
     pub rate_limit: Option<RateLimitControl>,
-    /// The limit on calls in flight, over all instances.
+    /// The limit on calls in flight.
     pub concurrency: Option<ConcurrencyLimitHandle>,
     /// The limits on calls in flight of single instances, by their names.
     pub instance_concurrency: Vec<(Arc<str>, ConcurrencyLimitHandle)>,

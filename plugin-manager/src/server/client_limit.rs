@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use plugin_core::{ConfigError, Rejected};
+use plugin_core::{ConfigError, Rejected, sync::StripedCounter};
 use plugin_ratelimit::{KeyedRateLimitConfig, KeyedTokenBucket, RateLimitConfig, RedisStore, SharedBucket};
 
 use crate::stack::Caller;
@@ -22,9 +22,29 @@ const BUCKETS: &str = "/clients";
 /// # Ok::<(), plugin_manager::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct ClientLimit(Buckets);
+pub struct ClientLimit(Arc<Counted>);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
+struct Counted {
+    buckets: Buckets,
+    allowed: StripedCounter,
+    refused: StripedCounter,
+}
+
+/// What an operator sees of it.
+pub(super) struct ClientFigures {
+    pub(super) limit: RateLimitConfig,
+    pub(super) allowed: u64,
+    pub(super) refused: u64,
+    /// Clients that have a bucket of their own, and the most that may.
+    pub(super) clients: Option<(usize, u32)>,
+    /// Those who owe the most, and how much.
+    pub(super) top: Vec<(String, u64)>,
+    /// Where it is shared.
+    pub(super) shared: Option<SharedBucket>,
+}
+
+#[derive(Debug)]
 enum Buckets {
     Own(KeyedTokenBucket<Client>),
     Shared(SharedBucket),
@@ -46,22 +66,45 @@ impl ClientLimit {
     /// When `max_keys` is out of its bounds.
     pub fn new(limit: RateLimitConfig, max_keys: u32) -> Result<Self, ConfigError> {
         let config = KeyedRateLimitConfig::builder().with_limit(limit).with_max_keys(max_keys).build()?;
-        Ok(Self(Buckets::Own(KeyedTokenBucket::new(config))))
+        Ok(Self::of(Buckets::Own(KeyedTokenBucket::new(config))))
     }
 
     /// This limit for each client over all gateways with the same Redis.
     #[must_use]
     pub fn shared(limit: RateLimitConfig, store: &RedisStore) -> Self {
-        Self(Buckets::Shared(SharedBucket::new(store, BUCKETS, limit)))
+        Self::of(Buckets::Shared(SharedBucket::new(store, BUCKETS, limit)))
+    }
+
+    fn of(buckets: Buckets) -> Self {
+        Self(Arc::new(Counted { buckets, allowed: StripedCounter::new(), refused: StripedCounter::new() }))
+    }
+
+    /// Its figures, and so many of those who owe the most.
+    pub(super) fn figures(&self, top: usize) -> ClientFigures {
+        let (allowed, refused) = (self.0.allowed.sum(), self.0.refused.sum());
+        match &self.0.buckets {
+            Buckets::Own(buckets) => {
+                let top = buckets.top_keys(top).into_iter().map(|usage| (usage.key.shown(), usage.owed)).collect();
+                let clients = Some((buckets.keys(), buckets.max_keys()));
+                ClientFigures { limit: buckets.config().limit(), allowed, refused, clients, top, shared: None }
+            }
+            Buckets::Shared(bucket) => {
+                let (limit, shared) = (bucket.config(), Some(bucket.clone()));
+                ClientFigures { limit, allowed, refused, clients: None, top: Vec::new(), shared }
+            }
+        }
     }
 
     /// Takes a token of this caller.
     pub(super) async fn admit(&self, caller: &Caller) -> Result<(), Rejected> {
-        match &self.0 {
+        let admitted = match &self.0.buckets {
             Buckets::Own(buckets) => buckets.try_acquire(&Client::of(caller), 1),
             // In a box: a wait for Redis is long, and the calls of gateways without it are not to have its room.
             Buckets::Shared(bucket) => Box::pin(bucket.try_acquire(&Client::of(caller).shown(), 1)).await,
-        }
+        };
+        let counter = if admitted.is_ok() { &self.0.allowed } else { &self.0.refused };
+        counter.add(1);
+        admitted
     }
 }
 
@@ -74,7 +117,7 @@ impl Client {
         }
     }
 
-    /// As a key in Redis. No name is taken for an address.
+    /// As a key in Redis, and for operators. No name is taken for an address.
     fn shown(&self) -> String {
         match self {
             Self::Name(name) => format!("name:{name}"),

@@ -199,7 +199,14 @@ where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     if let (Some(limit), Some(caller)) = (&plane.callers.limit, caller) {
-        limit.admit(caller).await.map_err(Fault::refused)?;
+        let left = context.as_ref().ok().and_then(|context| context.remaining(received));
+        let admitted = tokio::select! {
+            biased;
+            admitted = limit.admit(caller) => admitted,
+            // Nobody waits any more for Redis or the call, which says so itself.
+            () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => Ok(()),
+        };
+        admitted.map_err(Fault::refused)?;
     }
     let name = name?;
     // Before the body is read: an unknown name must not cost the memory of a payload.

@@ -92,6 +92,7 @@ impl Gateway {
             drain_timeout: settings.drain_timeout,
             lifecycle: Arc::clone(&lifecycle),
             certificates: certificates.clone(),
+            client_limit: settings.client_limit.clone(),
         };
         let callers = data::Callers {
             client_ip: Arc::clone(&settings.client_ip),

@@ -41,7 +41,7 @@ use crate::manager::{Controls, Instances, Registration};
 /// The settings of a default stack.
 ///
 /// ```text
-/// Telemetry > Deadline > RateLimit > Retry > CircuitBreaker > HealthGate > ConcurrencyLimit > AdaptiveThrottle > Balance
+/// Telemetry > Deadline > RateLimit > ConcurrencyLimit > AdaptiveThrottle > Retry > CircuitBreaker > HealthGate > Balance
 ///   > [per instance: ConcurrencyLimit > AttemptTimeout > transport]
 /// ```
 ///
@@ -52,7 +52,7 @@ use crate::manager::{Controls, Instances, Registration};
 /// | `timeout`, of the whole call | 30 s |
 /// | `attempt_timeout` | 30 s |
 /// | `rate_limit`, refusing or waiting, for all calls or for each key, on this machine or over many | none |
-/// | `concurrency`, calls in flight over all instances; of one instance: [`Instance::with_concurrency`] | none |
+/// | `concurrency`, calls in flight; attempts at one instance: [`Instance::with_concurrency`] | none |
 /// | `adaptive_throttle`, what is refused while the plugin turns many calls away | none |
 /// | `retry` | on, [`RetryConfig::default`] |
 /// | `circuit_breaker` | on, [`CircuitBreakerConfig::default`]; without a `half_open_timeout`, the longer of `recovery_timeout` and `timeout` |
@@ -188,7 +188,7 @@ impl StackSettings {
         self
     }
 
-    /// Limits how many calls are in flight at once, over all instances. Each attempt of a call takes a place.
+    /// Limits how many calls are in flight at once, over all instances: a call has its place for all of its attempts.
     pub fn with_concurrency(mut self, config: impl Into<Option<ConcurrencyLimitConfig>>) -> Self {
         self.concurrency = config.into();
         self
@@ -335,10 +335,10 @@ impl StackSettings {
             .layer(telemetry)
             .layer(deadline)
             .layer(rate_limit)
+            .layer(boxed(in_flight))
             .layer(retry)
             .layer(breaker)
             .layer(gate)
-            .layer(boxed(in_flight))
             .service(balance.for_calls());
         let mut registration = Registration::new(stack).with_info(info).with_telemetry(handle).with_controls(controls);
         if known {

@@ -36,8 +36,6 @@ pub struct KeyedRateLimitConfig {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct KeyedRateLimitConfigBuilder(KeyedRateLimitConfig);
 
-pub(super) const MOST_KEYS: u32 = 10_000_000;
-
 impl Default for KeyedRateLimitConfig {
     fn default() -> Self {
         Self { limit: RateLimitConfig::default(), max_keys: 100_000, without_key: WithoutKey::Shared }
@@ -51,6 +49,9 @@ impl From<RateLimitConfig> for KeyedRateLimitConfig {
 }
 
 impl KeyedRateLimitConfig {
+    /// The largest `max_keys`.
+    pub const MOST_KEYS: u32 = 10_000_000;
+
     /// A builder that starts with the defaults.
     pub fn builder() -> KeyedRateLimitConfigBuilder {
         KeyedRateLimitConfigBuilder(Self::default())

@@ -5,7 +5,7 @@ use plugin_core::{
     settings::{Given, Key, Kind, Settings, Table, Values},
 };
 
-use super::config::{KeyedRateLimitConfig, MOST_KEYS};
+use super::config::KeyedRateLimitConfig;
 use crate::{RateLimitConfig, WithoutKey};
 
 static TABLE: Table = Table::new(
@@ -14,7 +14,7 @@ static TABLE: Table = Table::new(
     &[
         Key::new(
             "max_keys",
-            Kind::integer(1, MOST_KEYS as i128),
+            Kind::integer(1, KeyedRateLimitConfig::MOST_KEYS as i128),
             "Keys that are kept at once. Only one whose bucket is full again gives way to another.",
         )
         .default("100000"),

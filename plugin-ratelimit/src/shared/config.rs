@@ -64,6 +64,18 @@ impl RedisConfig {
         RedisConfigBuilder(Ok(self.clone()))
     }
 
+    /// Where it is, without user and password.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Whether both are the same Redis and prefix, and so the same limits, whatever else they say.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.address == other.address && self.prefix == other.prefix
+    }
+
     /// What all keys in Redis begin with.
     #[must_use]
     pub fn prefix(&self) -> &str {

@@ -70,6 +70,11 @@ impl PlaceOf {
         }
     }
 
+    /// Whether its calls in flight are limited.
+    pub(super) fn has_limit(&self) -> bool {
+        self.concurrency.is_some()
+    }
+
     /// The one place of a plugin with `endpoint`.
     fn only(endpoint: String) -> Self {
         Self {

@@ -168,7 +168,7 @@ impl PluginConfig {
         self.rate_limit.as_ref()
     }
 
-    /// The limit on attempts in flight over all instances, when it is on.
+    /// The limit on calls in flight, when it is on.
     #[must_use]
     pub fn concurrency(&self) -> Option<ConcurrencyLimitConfig> {
         self.concurrency

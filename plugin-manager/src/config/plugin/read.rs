@@ -86,7 +86,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new("health_check", Kind::Section(&HEALTH_CHECK), "How often it is asked how it is."),
         Key::new("connection", Kind::Section(ConnectionConfig::TABLE), "How the transport connects."),
         Key::new("rate_limit", Kind::Optional(&RATE_LIMIT), "How many calls it gets.").default("off"),
-        Key::new("concurrency", Kind::Optional(&CONCURRENCY), "How many attempts are in flight at once, over all instances; of one, `instances[].concurrency`.").default("off"),
+        Key::new("concurrency", Kind::Optional(&CONCURRENCY), "How many calls are in flight at once; at one instance, `instances[].concurrency`. Over HTTP/1.1 `connection.max_connections` bounds them too.").default("off"),
         Key::new("adaptive_throttle", Kind::Optional(&ADAPTIVE_THROTTLE), "What is refused while it turns many calls away.").default("off"),
         Key::new("load_balancer", Kind::Section(BalanceConfig::TABLE), "How one of several instances is picked.").only(NETWORK),
     ])
@@ -132,9 +132,21 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
                        other's refusals for it; take one of them out";
         keys.fault("adaptive_throttle", Code::ConfigSchema, problem);
     }
+    let places = keys.sections("instances", |keys, _| Some(PlaceOf::read(keys)));
+    if places.iter().flatten().any(PlaceOf::has_limit) {
+        let follows = plugin.concurrency.is_some_and(|limit| limit.adaptive().is_some());
+        for (key, _) in [("adaptive_throttle", plugin.adaptive_throttle.is_some()), ("concurrency", follows)]
+            .into_iter()
+            .filter(|(_, follows)| *follows)
+        {
+            let problem = "stands beside `instances[].concurrency`: it follows what the plugin turns away, and would take for it what \
+                           that limit refuses here; take one of them out";
+            keys.fault(key, Code::ConfigSchema, problem);
+        }
+    }
     let parts = PluginParts {
         endpoint: keys.text("endpoint"),
-        places: keys.sections("instances", |keys, _| Some(PlaceOf::read(keys))),
+        places,
         exec: Exec::read(keys),
         bounds: Bounds::read(keys),
         auth: keys.settings("auth"),

@@ -214,14 +214,13 @@ fn a_limit_says_what_of_it_would_have_no_effect() {
     says(&limit("key: 'header:X-Tenant'"), "a header that begins with X-Plugin-, which are those that are handed on");
     says(&limit("max_keys: 5"), "rate_limit.max_keys: `max_keys` has no effect without `key`");
     says(&limit("without_key: pass"), "`without_key` has no effect without `key`");
-    says(&limit("wait: 1s, key: client"), "rate_limit.wait: `wait` has no effect beside `key`");
+    says(&limit("wait: 1s, key: ip"), "rate_limit.wait: `wait` has no effect beside `key`");
     says(&limit("wait: 1s, shared: {redis: {url: 'redis://h'}}"), "`wait` has no effect beside `shared`");
     says(&limit("wait: 0s"), "rate_limit.wait: ");
     says(&limit("shared: {}"), "rate_limit.shared.redis: says where the limit is kept, and is missing");
     says(&limit("shared: {redis: {url: 'h:6379'}}"), "rate_limit.shared.redis.url: ");
     says(&limit("shared: {redis: {batch: 2}}"), "rate_limit.shared.redis.url: required key is missing");
-    for fine in
-        ["key: client, max_keys: 5, without_key: pass", "wait: 1s", "key: ip, shared: {redis: {url: 'redis://h'}}"]
+    for fine in ["key: ip, max_keys: 5, without_key: pass", "wait: 1s", "key: ip, shared: {redis: {url: 'redis://h'}}"]
     {
         assert!(try_read(&limit(fine)).is_ok(), "{fine}");
     }
@@ -234,6 +233,25 @@ fn a_limit_says_what_of_it_would_have_no_effect() {
         "adaptive_throttle: stands beside `concurrency.adaptive`",
     );
     assert!(try_read(&http("endpoint: 'http://h', adaptive_throttle: {}, concurrency: {max: 5}")).is_ok());
+    let one = |keys: &str| http(&format!("instances: [{{endpoint: 'http://h', concurrency: {{max: 2}}}}], {keys}"));
+    says(&one("adaptive_throttle: {}"), "adaptive_throttle: stands beside `instances[].concurrency`");
+    says(&one("concurrency: {adaptive: aimd}"), "concurrency: stands beside `instances[].concurrency`");
+    assert!(try_read(&one("concurrency: {max: 5}")).is_ok());
+    says(&limit("key: client"), "rate_limit.key: is the name under which a caller is known, and nobody is");
+    says(&limit("key: ip, max_keys: 50000000"), "max_keys: ");
+    let redis = "shared: {redis: {url: 'redis://h'}}";
+    says(&limit(&format!("key: ip, max_keys: 5, {redis}")), "`max_keys` has no effect beside `shared`");
+    let two = |other: &str| {
+        format!(
+            "plugins: [{{name: a, transport: inproc, type: x, rate_limit: {{{redis}}}}}, \
+             {{name: b, transport: inproc, type: x, rate_limit: {{shared: {{redis: {{url: 'redis://h', {other}}}}}}}}}]"
+        )
+    };
+    says(
+        &two("timeout: 20ms"),
+        "rate_limit.shared.redis: is the Redis and the prefix of `plugins[0].rate_limit` with other settings",
+    );
+    assert!(try_read(&two("timeout: 20ms, prefix: b")).is_ok() && try_read(&two("timeout: 50ms")).is_ok());
     let server = |keys: &str| format!("{{plugins: [{PLAIN}], server: {{{keys}}}}}");
     says(&server("client_rate_limit: {burst_size: 0}"), "server.client_rate_limit.burst_size: ");
     says(&server("client_ip: {trusted_proxies: [10.0.0.0/33]}"), "server.client_ip.trusted_proxies: ");

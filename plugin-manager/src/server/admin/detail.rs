@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::{
     limits::{Concurrency, RateLimit, Throttle},
-    views::{Failure, Plugin, short},
+    moment::short,
+    views::{Failure, Plugin},
 };
 use crate::manager::{Controls, Instances, PluginView};
 

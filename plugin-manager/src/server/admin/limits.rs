@@ -6,8 +6,8 @@ use plugin_ratelimit::{
 };
 use serde::Serialize;
 
-use super::views::short;
-use crate::manager::RateLimitControl;
+use super::moment::short;
+use crate::{manager::RateLimitControl, server::ClientLimit};
 
 /// Keys that are listed at most, those that lack the most tokens first.
 const TOP_KEYS: usize = 10;
@@ -64,6 +64,9 @@ struct KeyJson {
 
 #[derive(Serialize)]
 struct SharedLimit {
+    /// Where, without a password, and what its keys begin with.
+    redis: String,
+    prefix: String,
     /// `shared`: Redis; `local`: this gateway, by its share; `connecting`.
     mode: String,
     #[serde(rename = "for")]
@@ -125,7 +128,10 @@ impl SharedLimit {
     fn of(bucket: &SharedBucket) -> Self {
         let stats = bucket.stats();
         let status = stats.status;
+        let store = bucket.store();
         Self {
+            redis: store.config().address(),
+            prefix: store.config().prefix().to_owned(),
             mode: status.mode.to_string(),
             since: short(clock::now().saturating_since(status.since)),
             reason: status.reason.filter(|_| status.mode != SharedMode::Shared).map(|reason| reason.to_string()),
@@ -133,6 +139,40 @@ impl SharedLimit {
             local: stats.local,
             keys: stats.keys,
             without_key: stats.without_key,
+        }
+    }
+}
+
+/// The limit of clients.
+#[derive(Serialize)]
+pub(super) struct ClientRateLimit {
+    allowed: u64,
+    refused: u64,
+    /// Of each client.
+    requests_per_second: f64,
+    burst: u32,
+    /// Clients that have a bucket of their own, and the most that may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clients: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_keys: Option<u32>,
+    top_clients: Vec<KeyJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<SharedLimit>,
+}
+
+impl ClientRateLimit {
+    pub(super) fn of(limit: &ClientLimit) -> Self {
+        let figures = limit.figures(TOP_KEYS);
+        Self {
+            allowed: figures.allowed,
+            refused: figures.refused,
+            requests_per_second: figures.limit.requests_per_second(),
+            burst: figures.limit.burst_size(),
+            clients: figures.clients.map(|(clients, _)| clients),
+            max_keys: figures.clients.map(|(_, most)| most),
+            top_clients: figures.top.into_iter().map(|(key, owed)| KeyJson { key, owed }).collect(),
+            shared: figures.shared.as_ref().map(SharedLimit::of),
         }
     }
 }

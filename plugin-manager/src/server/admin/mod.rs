@@ -32,7 +32,10 @@ use super::{
     problem::{self, Fault},
     request_target::{self, PluginName},
 };
-use crate::manager::{Manager, PluginView, ServingState};
+use crate::{
+    manager::{Manager, PluginView, ServingState},
+    server::ClientLimit,
+};
 
 /// How long a health request may ask plugins that nobody checks regularly.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
@@ -46,6 +49,7 @@ pub(super) struct AdminPlane {
     pub(super) drain_timeout: Duration,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) certificates: Certificates,
+    pub(super) client_limit: Option<ClientLimit>,
 }
 
 impl AdminPlane {
@@ -163,7 +167,8 @@ async fn health_as(plane: &AdminPlane, shown: impl FnOnce(views::Health) -> view
 
 async fn status(State(plane): State<AdminPlane>) -> Json<views::Status> {
     let certificates = plane.certificates.all().into_iter().map(certificate::OwnedCertificate::of).collect();
-    Json(views::Status::of(&plane.manager.list(), plane.started.elapsed(), plane.is_leaving(), certificates))
+    let (plugins, uptime) = (plane.manager.list(), plane.started.elapsed());
+    Json(views::Status::of(&plugins, uptime, plane.is_leaving(), certificates, plane.client_limit.as_ref()))
 }
 
 async fn plugins(State(plane): State<AdminPlane>) -> Json<Vec<views::Plugin>> {

@@ -14,9 +14,13 @@ use serde::Serialize;
 
 use super::{
     certificate::{CertificateJson, OwnedCertificate},
-    moment::epoch_ms,
+    limits::ClientRateLimit,
+    moment::{epoch_ms, short},
 };
-use crate::manager::{DrainReport, Instances, OverallHealth, PluginView};
+use crate::{
+    manager::{DrainReport, Instances, OverallHealth, PluginView},
+    server::ClientLimit,
+};
 
 #[derive(Serialize)]
 pub(super) struct Status {
@@ -31,6 +35,8 @@ pub(super) struct Status {
     /// Those that the gateway shows, at its listeners and to plugins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     certificates: Vec<OwnedCertificate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_rate_limit: Option<ClientRateLimit>,
 }
 
 impl Status {
@@ -39,6 +45,7 @@ impl Status {
         uptime: Duration,
         shutting_down: bool,
         certificates: Vec<OwnedCertificate>,
+        client_limit: Option<&ClientLimit>,
     ) -> Self {
         let calls = plugins.iter().filter_map(|plugin| plugin.telemetry.as_ref()).map(|calls| calls.stats().total());
         Self {
@@ -50,6 +57,7 @@ impl Status {
             calls: calls.sum(),
             in_flight: plugins.iter().map(|plugin| plugin.in_flight).sum(),
             certificates,
+            client_rate_limit: client_limit.map(ClientRateLimit::of),
         }
     }
 }
@@ -242,12 +250,6 @@ impl Calls {
             errors: snapshot.codes().iter().map(|(code, count)| (code.as_str(), *count)).collect(),
         }
     }
-}
-
-/// To the microsecond: nobody reads the nanoseconds of a percentile.
-pub(super) fn short(duration: Duration) -> String {
-    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    if micros == 0 { go_duration::format(duration) } else { go_duration::format(Duration::from_micros(micros)) }
 }
 
 #[derive(Serialize)]
