@@ -44,7 +44,7 @@ pub(super) static RATE_LIMIT: Table = Table::new(
         Key::new(
             "without_key",
             Kind::Word(&["shared", "refuse", "pass"]),
-            "What becomes of a call that has no key: all such calls share one bucket, it is refused, it passes; with `key`.",
+            "What becomes of a call that has no key, such as one whose header is missing, there twice or longer than 256 bytes: all such calls share one bucket, it is refused, it passes; with `key`.",
         )
         .derived_default("shared"),
         Key::new(

@@ -18,8 +18,11 @@ pub(super) const PERIOD: u64 = 100_000_000;
 pub(super) struct KeyState {
     /// When the shared bucket is full again, by its last answer: early by at most the time of that answer's way.
     seen: u64,
-    /// When the bucket of this instance's share is full again.
+    /// When the bucket of this instance's share is full again. What it owes stays in it while a question pays it, so that others who
+    /// must take from it meanwhile find it as it is.
     share: u64,
+    /// Whether a question is on its way that pays what the share owes.
+    is_paying: bool,
     reserve: Reserve,
     demand: Demand,
 }
@@ -56,7 +59,8 @@ pub(super) enum Known {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) question: Question,
-    share: u64,
+    /// What the share was when this question was to pay it; `None`: it pays nothing.
+    paid: Option<u64>,
 }
 
 impl KeyState {
@@ -122,15 +126,22 @@ impl KeyState {
             shift = -signed(cost.min(reserve.arrival.saturating_sub(now)));
         }
         let share = self.share(share_of(limit, replicas), now);
-        self.share = 0;
-        let owed = share.saturating_sub(self.seen(limit, now).max(now)) / u64::from(replicas.max(1));
+        let paid = Some(share).filter(|share| *share > 0 && !self.is_paying);
+        self.is_paying |= paid.is_some();
+        let owed = paid.unwrap_or_default().saturating_sub(self.seen(limit, now).max(now)) / u64::from(replicas.max(1));
         let most = tokens.max(self.demand.recent(now).max(waiting).min(batch));
-        Asked { question: Question { tokens, most, shift: shift.saturating_add(signed(owed)) }, share }
+        Asked { question: Question { tokens, most, shift: shift.saturating_add(signed(owed)) }, paid }
     }
 
     /// Redis has answered a question that was sent at this moment. Says whether the request has its tokens.
     pub(super) fn answered(&mut self, asked: &Asked, answer: Answer, sent: u64, now: u64) -> bool {
         self.seen = sent.saturating_add(answer.debt);
+        if let Some(paid) = asked.paid {
+            // What was taken meanwhile is still to be paid.
+            let more = self.share.saturating_sub(paid);
+            self.share = if more > 0 { self.seen.max(now).saturating_add(more) } else { 0 };
+            self.is_paying = false;
+        }
         let Some(left) = answer.taken.checked_sub(asked.question.tokens) else { return false };
         if left > 0 {
             self.reserve.tokens = self.reserve.tokens.saturating_add(left);
@@ -142,7 +153,7 @@ impl KeyState {
 
     /// Redis has not answered. What was to be paid is still owed.
     pub(super) fn unanswered(&mut self, asked: &Asked) {
-        self.share = self.share.max(asked.share);
+        self.is_paying &= asked.paid.is_none();
     }
 
     /// Takes tokens from this instance's share, or says after how many nanoseconds they are there.

@@ -213,3 +213,40 @@ proptest! {
         prop_assert!(count * INTERVAL <= burst.max(replicas.into()) * INTERVAL + (now - start));
     }
 }
+
+#[test]
+fn what_one_call_takes_of_the_share_is_owed_while_another_asks_in_vain() {
+    let (limit, mut state) = (limit(2), KeyState::default());
+    let share = share_of(limit, 1);
+    let mut asked = state.ask(limit, 1, 1, 1, 1, NOW);
+    let mut passed = 0;
+    for _ in 0..100 {
+        // Somebody asks before the one before has heard that there is no answer.
+        let next = state.ask(limit, 1, 1, 1, 1, NOW);
+        state.unanswered(&asked);
+        passed += u32::from(state.take_share(share, 1, NOW).is_ok());
+        asked = next;
+    }
+    assert_eq!(passed, 2, "the burst, at one moment");
+}
+
+#[test]
+fn what_is_taken_of_the_share_while_it_is_paid_is_paid_later_and_nothing_twice() {
+    let (limit, mut state, mut server) = (limit(10), KeyState::default(), Server::default());
+    let share = share_of(limit, 1);
+    for _ in 0..3 {
+        state.take_share(share, 1, NOW).expect("the share is full");
+    }
+    let pays = state.ask(limit, 1, 1, 1, 1, NOW);
+    assert_eq!(pays.question.shift, 3_000);
+    assert_eq!(state.ask(limit, 1, 1, 1, 1, NOW).question.shift, 0, "it is on its way");
+    state.take_share(share, 1, NOW).expect("six are left");
+    let answer = server.decide(pays.question, limit, NOW);
+    assert!(state.answered(&pays, answer, NOW, NOW));
+    let next = state.ask(limit, 1, 1, 1, 1, NOW);
+    assert_eq!(next.question.shift, 1_000);
+    let answer = server.decide(next.question, limit, NOW);
+    assert!(state.answered(&next, answer, NOW, NOW));
+    assert_eq!(answer.debt, 6_000, "three, one, and those of two questions");
+    assert_eq!(state.ask(limit, 1, 1, 1, 1, NOW).question.shift, 0);
+}
