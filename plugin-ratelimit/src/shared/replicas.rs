@@ -4,6 +4,9 @@
 /// of each instance again within one interval, and an instance is forgotten after as many intervals.
 pub(super) const KEPT: usize = 3;
 
+/// No more than this are believed: the share of so many would be nothing, and whoever says so is no Redis that works.
+const MOST: u32 = 100_000;
+
 /// The last counts.
 #[derive(Debug, Default)]
 pub(super) struct Replicas {
@@ -13,6 +16,9 @@ pub(super) struct Replicas {
 
 impl Replicas {
     pub(super) fn heard(&mut self, count: u32) {
+        if count > MOST {
+            return;
+        }
         self.counts[self.next] = count;
         self.next = (self.next + 1) % KEPT;
     }
@@ -40,5 +46,15 @@ mod tests {
         replicas.heard(1);
         assert_eq!(replicas.count(1), 2);
         assert_eq!(replicas.count(3), 3);
+    }
+
+    #[test]
+    fn a_count_that_cannot_be_is_not_believed() {
+        let mut replicas = Replicas::default();
+        replicas.heard(MOST + 1);
+        replicas.heard(u32::MAX - 6);
+        assert_eq!(replicas.count(2), 2);
+        replicas.heard(MOST);
+        assert_eq!(replicas.count(2), MOST);
     }
 }
