@@ -58,16 +58,16 @@ impl KeyedConcurrencyLimitConfig {
         self.max
     }
 
-    /// The most keys that are counted at once.
-    #[must_use]
-    pub fn max_keys(&self) -> u32 {
-        self.max_keys
-    }
-
     /// What becomes of a request that has no key.
     #[must_use]
     pub fn without_key(&self) -> WithoutKey {
         self.without_key
+    }
+
+    /// The most keys that are counted at once.
+    #[must_use]
+    pub fn max_keys(&self) -> u32 {
+        self.max_keys
     }
 }
 
@@ -78,16 +78,16 @@ impl KeyedConcurrencyLimitConfigBuilder {
         self
     }
 
+    /// Sets what becomes of a request that has no key.
+    pub fn with_without_key(mut self, without_key: WithoutKey) -> Self {
+        self.0.without_key = without_key;
+        self
+    }
+
     /// Sets the most keys that are counted at once, for the whole life of the limit: live settings do not change it. Memory is
     /// taken as keys come.
     pub fn with_max_keys(mut self, keys: u32) -> Self {
         self.0.max_keys = keys;
-        self
-    }
-
-    /// Sets what becomes of a request that has no key.
-    pub fn with_without_key(mut self, without_key: WithoutKey) -> Self {
-        self.0.without_key = without_key;
         self
     }
 

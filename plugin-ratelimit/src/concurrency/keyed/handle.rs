@@ -52,9 +52,10 @@ impl<K: Hash + Eq + Clone> KeyedConcurrencyLimitHandle<K> {
         self.0.reconfigure(config);
     }
 
-    /// Limits again: see [`KeyedConcurrencyLimit::enable`].
-    pub fn enable(&self) {
-        self.0.enable();
+    /// Whether calls are limited.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.is_enabled()
     }
 
     /// Lets everybody pass, and counts nobody: see [`KeyedConcurrencyLimit::disable`].
@@ -62,10 +63,9 @@ impl<K: Hash + Eq + Clone> KeyedConcurrencyLimitHandle<K> {
         self.0.disable();
     }
 
-    /// Whether calls are limited.
-    #[must_use]
-    pub fn is_enabled(&self) -> bool {
-        self.0.is_enabled()
+    /// Limits again: see [`KeyedConcurrencyLimit::enable`].
+    pub fn enable(&self) {
+        self.0.enable();
     }
 
     /// The limit, to take permits from besides the layer.

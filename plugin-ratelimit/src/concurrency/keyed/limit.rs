@@ -102,9 +102,10 @@ impl<K: Hash + Eq + Clone> KeyedConcurrencyLimit<K> {
         *lock(&self.0.without_key) = config.without_key();
     }
 
-    /// Limits again, after [`disable`](Self::disable). Calls that began meanwhile are not counted, however long they go on.
-    pub fn enable(&self) {
-        self.0.enabled.store(true, Ordering::Relaxed);
+    /// Whether anything is limited.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.is_enabled()
     }
 
     /// Lets everybody pass, and counts nobody. Permits that were taken before are given back as ever.
@@ -112,10 +113,9 @@ impl<K: Hash + Eq + Clone> KeyedConcurrencyLimit<K> {
         self.0.enabled.store(false, Ordering::Relaxed);
     }
 
-    /// Whether anything is limited.
-    #[must_use]
-    pub fn is_enabled(&self) -> bool {
-        self.0.is_enabled()
+    /// Limits again, after [`disable`](Self::disable). Calls that began meanwhile are not counted, however long they go on.
+    pub fn enable(&self) {
+        self.0.enabled.store(true, Ordering::Relaxed);
     }
 }
 
