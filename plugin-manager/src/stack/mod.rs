@@ -45,7 +45,7 @@ use crate::manager::{Controls, Instances, Registration};
 ///   > [per instance: ConcurrencyLimit > AttemptTimeout > transport]
 /// ```
 ///
-/// A layer that is left out is there in a pass-through state, so every default stack has the same type.
+/// Every default stack has the same type: a layer that is left out is there in a pass-through state, or its place is empty.
 ///
 /// | setting | default |
 /// |---|---|
