@@ -45,7 +45,7 @@ use crate::manager::{Controls, Instances, Registration};
 ///   > [per instance: ConcurrencyLimit > AttemptTimeout > transport]
 /// ```
 ///
-/// Every default stack has the same type: a layer that is left out is there in a pass-through state, or its place is empty.
+/// Every default stack has the same type: a layer that is left out passes calls through, or its place is empty.
 ///
 /// | setting | default |
 /// |---|---|
