@@ -7,10 +7,6 @@ const COUNT_BITS: u32 = 30;
 /// The largest count that the word holds, of calls in flight and of the limit.
 pub(crate) const MOST: u32 = (1 << COUNT_BITS) - 1;
 
-/// While so many places are free, a caller takes one first and looks afterwards. More threads than this would have to look at one moment
-/// for one to find that there was none; a model of two threads must be able to.
-const MUCH_ROOM: u32 = if cfg!(loom) { 1 } else { 64 };
-
 const NO_LINE: u64 = 1 << 60;
 const WAITING: u64 = 1 << 61;
 const DISABLED: u64 = 1 << 62;
@@ -56,22 +52,9 @@ impl Reading {
         self.0 & MEASURED != 0
     }
 
-    /// Whether somebody who just came may have a place.
-    #[inline]
-    fn is_open(self) -> bool {
-        self.0 & (WAITING | DISABLED) == 0
-    }
-
     #[inline]
     fn has_room(self) -> bool {
         self.in_flight() < self.limit()
-    }
-
-    /// Whether places are left however many threads take one now. Half of what the word can count is kept for those who are beyond the
-    /// limit until they have looked, and so the count never runs into the limit beside it.
-    #[inline]
-    fn has_much_room(self) -> bool {
-        self.limit().min(MOST / 2).saturating_sub(self.in_flight()) > MUCH_ROOM
     }
 
     fn with_limit(self, limit: u32) -> Self {
@@ -103,8 +86,6 @@ pub(crate) enum Entry {
     Uncounted,
     /// There is no place for it.
     Full,
-    /// There is no place for it, and it held one for a moment that somebody in line may have missed: whoever is next is to be served.
-    Missed,
 }
 
 /// The word, and what threads do with it.
@@ -127,50 +108,7 @@ impl Gate {
     /// Takes a place. While the limit is off that is a load and nothing else.
     #[inline]
     pub(crate) fn enter(&self, who: Who) -> Entry {
-        let present = self.read();
-        if !present.is_enabled() {
-            return Entry::Uncounted;
-        }
-        if who == Who::Newcomer && present.is_open() && present.has_much_room() {
-            return self.take_and_look();
-        }
-        self.look_and_take(present, who)
-    }
-
-    /// For where there is much room: one step, in which no thread fails because of another.
-    #[inline]
-    fn take_and_look(&self) -> Entry {
-        // Acquire: what the last holder of the place did happens before what this one does.
-        let before = Reading(self.0.fetch_add(1, Ordering::Acquire));
-        if before.is_open() && before.has_room() {
-            return Entry::Counted(Reading(before.0 + 1));
-        }
-        self.stay_or_go()
-    }
-
-    /// Who is counted already and found no room then stays where there is room for it now, or is counted no more.
-    ///
-    /// It looks again before it goes: others may have been refused for the place that it seemed to hold, and if one has come free
-    /// meanwhile it must be this one's. Otherwise they were refused while a place was free.
-    #[cold]
-    fn stay_or_go(&self) -> Entry {
         let mut present = self.read();
-        loop {
-            if present.is_open() && present.in_flight() <= present.limit() {
-                return Entry::Counted(present);
-            }
-            match self.exchange(present, Reading(present.0 - 1)) {
-                // Nobody waits then, except who holds the lock and is about to look.
-                Ok(()) if !present.is_enabled() => return Entry::Uncounted,
-                Ok(()) if present.is_waiting() => return Entry::Missed,
-                Ok(()) => return Entry::Full,
-                Err(other) => present = other,
-            }
-        }
-    }
-
-    /// For where there may be no room: nobody is counted who finds none.
-    fn look_and_take(&self, mut present: Reading, who: Who) -> Entry {
         loop {
             if !present.is_enabled() {
                 return Entry::Uncounted;
@@ -241,7 +179,7 @@ mod tests {
     fn enter(gate: &Gate, who: Who) -> Option<u32> {
         match gate.enter(who) {
             Entry::Counted(with) => Some(with.in_flight()),
-            Entry::Uncounted | Entry::Full | Entry::Missed => None,
+            Entry::Uncounted | Entry::Full => None,
         }
     }
 
@@ -267,7 +205,7 @@ mod tests {
 
     #[test]
     fn as_many_enter_as_may_and_one_for_each_that_leaves() {
-        for most in [2, MUCH_ROOM, MUCH_ROOM + 1, 3 * MUCH_ROOM] {
+        for most in [1, 2, 200] {
             let gate = Gate::new(most, true);
             let entered: Vec<_> = (0..most).map_while(|_| enter(&gate, Who::Newcomer)).collect();
             assert_eq!(entered, (1..=most).collect::<Vec<_>>());
@@ -279,7 +217,7 @@ mod tests {
 
     #[test]
     fn while_somebody_waits_a_newcomer_gets_no_place_and_who_leaves_is_told() {
-        for most in [2, 3 * MUCH_ROOM] {
+        for most in [2, 200] {
             let gate = Gate::new(most, true);
             assert_eq!(enter(&gate, Who::Newcomer), Some(1));
             gate.set_waiting(true);
@@ -305,23 +243,5 @@ mod tests {
         }
         assert!(!gate.leave());
         assert_eq!(enter(&gate, Who::Newcomer), Some(1));
-    }
-
-    #[test]
-    fn who_took_a_place_too_late_stays_or_goes_by_what_it_finds_then() {
-        let late = |limit: u32, change: fn(&Gate)| {
-            let gate = Gate::new(limit, true);
-            assert_eq!(enter(&gate, Who::Newcomer), Some(1));
-            change(&gate);
-            (gate.take_and_look(), gate.read().in_flight())
-        };
-        assert!(matches!(late(2, |_| ()), (Entry::Counted(with), 2) if with.in_flight() == 2));
-        assert_eq!(late(1, |_| ()), (Entry::Full, 1));
-        assert_eq!(late(2, |gate| gate.set_waiting(true)), (Entry::Missed, 1));
-        assert_eq!(late(2, |gate| gate.set_enabled(false)), (Entry::Uncounted, 1));
-        let gate = Gate::new(1, true);
-        assert_eq!(enter(&gate, Who::Newcomer), Some(1));
-        let stays = gate.stay_or_go();
-        assert!(matches!(stays, Entry::Counted(with) if with.in_flight() == 1), "the other one has left meanwhile");
     }
 }

@@ -74,10 +74,6 @@ impl ConcurrencyLimit {
             Entry::Counted(with) => Some(self.admit(with)),
             Entry::Uncounted => Some(Permit::empty()),
             Entry::Full => None,
-            Entry::Missed => {
-                self.0.change(|_, _| ());
-                None
-            }
         }
     }
 

@@ -114,7 +114,7 @@ impl LimitState {
             let settled = match self.gate.enter(Who::Next) {
                 Entry::Counted(with) => Settled::Served(with),
                 Entry::Uncounted => Settled::Passed,
-                Entry::Full | Entry::Missed => return woken,
+                Entry::Full => return woken,
             };
             rare.line.pace.served(now);
             woken.extend(rare.line.settle(place, settled));
