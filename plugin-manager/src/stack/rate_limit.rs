@@ -9,7 +9,7 @@ use plugin_ratelimit::{
 };
 use tower::util::Either;
 
-use super::{CallKey, boxed::BoxedLayer};
+use super::CallKey;
 use crate::manager::RateLimitControl;
 
 /// How often a plugin may be called.
@@ -79,7 +79,7 @@ impl RateLimitSettings {
                 let without_key = key.as_ref().map_or(WithoutKey::Shared, |key| key.without_key);
                 let layer = SharedRateLimitLayer::sharing(&bucket, SharedKey(key.map(|key| key.of)));
                 let layer = layer.with_without_key(without_key).for_calls();
-                (Either::Right(BoxedLayer(Either::Right(Either::Right(layer)))), RateLimitControl::Shared(bucket))
+                (Either::Right(Either::Right(Either::Right(layer))), RateLimitControl::Shared(bucket))
             }
             (None, Some(key), _) => {
                 let config = KeyedRateLimitConfig::builder()
@@ -89,12 +89,12 @@ impl RateLimitSettings {
                     .build()?;
                 let layer = KeyedRateLimitLayer::sharing(&plugin_ratelimit::KeyedTokenBucket::new(config), key.of);
                 let handle = layer.handle();
-                (Either::Right(BoxedLayer(Either::Right(Either::Left(layer)))), RateLimitControl::Keyed(handle))
+                (Either::Right(Either::Right(Either::Left(layer))), RateLimitControl::Keyed(handle))
             }
             (None, None, Some(max_wait)) => {
                 let layer = RateLimitLayer::new(self.limit).waiting(max_wait);
                 let handle = layer.handle();
-                (Either::Right(BoxedLayer(Either::Left(layer))), RateLimitControl::Plain(handle))
+                (Either::Right(Either::Left(layer)), RateLimitControl::Plain(handle))
             }
             (None, None, None) => {
                 let layer = RateLimitLayer::new(self.limit);
@@ -111,8 +111,8 @@ impl From<RateLimitConfig> for RateLimitSettings {
     }
 }
 
-/// The layer of any of them. The usual one is first, and the calls of the others are in a box.
-pub(super) type RateLimits = Either<RateLimitLayer, BoxedLayer<OtherLimits>>;
+/// The layer of any of them. The usual one is first.
+pub(super) type RateLimits = Either<RateLimitLayer, OtherLimits>;
 
 type OtherLimits =
     Either<WaitingRateLimitLayer, Either<KeyedRateLimitLayer<Arc<str>, CallKey>, SharedRateLimitLayer<SharedKey>>>;
