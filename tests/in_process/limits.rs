@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -62,10 +62,12 @@ impl Limited {
     }
 
     async fn with(plugin: &str, server: &str, factories: &Factories) -> Self {
-        let text = format!(
-            "{{plugins: [{{name: work, transport: inproc, type: work, {plugin}}}], server: {{{server}}}, \
-             shutdown_timeout: 1s}}"
-        );
+        Self::of(&format!("transport: inproc, type: work, {plugin}"), server, factories).await
+    }
+
+    /// A gateway with one plugin `work` of these keys, its transport among them.
+    async fn of(plugin: &str, server: &str, factories: &Factories) -> Self {
+        let text = format!("{{plugins: [{{name: work, {plugin}}}], server: {{{server}}}, shutdown_timeout: 1s}}");
         let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None)
             .unwrap_or_else(|faults| panic!("{text}\n{faults}"));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -201,6 +203,89 @@ async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
 }
 
 #[tokio::test]
+async fn a_plan_holds_for_those_whom_it_names_and_the_limit_for_all_others() {
+    let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}, \
+                {name: c, method: bearer, token: three}]";
+    let plans = "plans: [{for: [a, b], requests_per_second: 0.001, burst_size: 5}]";
+    let (a, b) = ([("authorization", "Bearer one")], [("authorization", "Bearer two")]);
+    let c = [("authorization", "Bearer three")];
+    let clients = Limited::start("", &format!("{auth}, client_rate_limit: {{{TWO}, {plans}}}")).await;
+    let plugin = Limited::start(&format!("rate_limit: {{{TWO}, key: client, {plans}}}"), auth).await;
+    for gateway in [clients, plugin] {
+        for (who, most) in [(a, 5), (b, 5), (c, 2)] {
+            assert_eq!(gateway.passing(7, &who).await, most, "{who:?}");
+        }
+        let refused = gateway.call("{}", &a).await;
+        assert_eq!((refused.status.as_u16(), &*refused.code()), (429, "RATELIMIT_1501"));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_fills_its_share_of_the_places_leaves_the_others_theirs() {
+    let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}]";
+    let keys = "concurrency: {max: 4, queue: 0}, concurrency_per_key: {key: client, max: 3}";
+    let gateway = Limited::start(keys, auth).await;
+    let (a, b) = ([("authorization", "Bearer one")], [("authorization", "Bearer two")]);
+    let greedy = futures_util::future::join_all((0..10).map(|_| gateway.call("1000", &a)));
+    let modest = async {
+        while gateway.detail().await["concurrency_per_key"]["in_flight"] != 3 {
+            tokio::task::yield_now().await;
+        }
+        let detail = gateway.detail().await;
+        (gateway.call("{}", &b).await, detail)
+    };
+    let (greedy, (modest, detail)) = tokio::join!(greedy, modest);
+    assert_eq!(modest.status, StatusCode::OK, "a place was left for it");
+    let passed = greedy.iter().filter(|answer| answer.status == StatusCode::OK).count();
+    assert_eq!(passed, 3);
+    let refused = greedy.iter().find(|answer| answer.status != StatusCode::OK).expect("seven");
+    assert_eq!((refused.status.as_u16(), &*refused.code()), (503, "OVERLOAD_2001"));
+    let limit = &detail["concurrency_per_key"];
+    assert_eq!((&limit["limit"], &limit["keys"], &limit["max_keys"]), (&3.into(), &1.into(), &100_000.into()), "{limit}");
+    assert_eq!((&limit["top_keys"][0]["key"], &limit["top_keys"][0]["in_flight"]), (&"a".into(), &3.into()), "{limit}");
+    let detail = gateway.detail().await;
+    assert_eq!(detail["concurrency"]["refused"], 0, "what one has too many takes no place of the limit for all");
+    assert_eq!(detail["breaker"], "closed");
+    let metrics = gateway.admin("/metrics").await;
+    assert!(metrics.contains("plugin_concurrency_per_key_refusals_total{plugin=\"work\"} 7"), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_attempt_that_an_instance_has_no_place_for_is_tried_at_another_one() {
+    let serve = |delay: Duration| async move {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let answer = move |body: Bytes| async move {
+            tokio::time::sleep(delay).await;
+            ([("content-type", "application/json")], body)
+        };
+        let router = axum::Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    };
+    let (slow, idle) = (serve(Duration::from_millis(500)).await, serve(Duration::ZERO).await);
+    // All attempts go to the slow one first, which has one place.
+    let keys = format!(
+        "transport: http, load_balancer: {{strategy: priority}}, health_check: {{enabled: false}}, \
+         retry: {{initial_interval: 1ms}}, instances: [\
+         {{name: slow, endpoint: 'http://{slow}/', priority: 2, concurrency: {{max: 1, queue: 0}}}}, \
+         {{name: idle, endpoint: 'http://{idle}/', priority: 1}}]"
+    );
+    let gateway = Limited::of(&keys, "", &Factories::new()).await;
+    let answers = futures_util::future::join_all((0..4).map(|_| gateway.call("{}", &[]))).await;
+    let said: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(said, [200; 4]);
+    let detail = gateway.detail().await;
+    let of = |name: &str| {
+        let instances = detail["instances"].as_array().expect("a list");
+        instances.iter().find(|instance| instance["name"] == name).expect(name).clone()
+    };
+    assert_eq!(of("slow")["concurrency"]["admitted"], 1, "{detail}");
+    assert_eq!((&of("slow")["concurrency"]["refused"], &of("idle")["ok"]), (&3.into(), &3.into()), "{detail}");
+    assert_eq!(detail["breaker"], "closed");
+}
+
+#[tokio::test]
 async fn calls_wait_for_their_tokens_where_that_is_allowed() {
     let gateway = Limited::start("rate_limit: {requests_per_second: 50, burst_size: 1, wait: 10s}", "").await;
     let begin = clock::now();
@@ -254,11 +339,25 @@ async fn a_plugin_that_turns_calls_away_is_spared_a_share_of_them() {
     assert_eq!(throttle["accepts"], 0);
 }
 
-/// Twice what the plugin can do for some seconds: what it can do is done, and what is important all of it.
+/// Twice what the plugin can do for some seconds: its places are taken for nine tenths of the time at least, and what is important is all
+/// done. The places are counted by the time that their calls took, so that a machine on which everything takes longer says nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_twice_the_load_as_much_is_done_as_can_be_and_what_is_important_first() {
+    const PLACES: u32 = 10;
+    let busy = Arc::new(AtomicU64::new(0));
+    let counts = Arc::clone(&busy);
+    let work = service_fn(move |call: Call<Bytes>| {
+        let counts = Arc::clone(&counts);
+        async move {
+            let begin = clock::now();
+            let reply = work(call).await;
+            counts.fetch_add(begin.elapsed().as_micros() as u64, Ordering::Relaxed);
+            reply
+        }
+    });
+    let keys = format!("concurrency: {{max: {PLACES}, queue: 20, max_wait: 200ms}}");
     // Ten at once, 20 ms each: 500 a second.
-    let gateway = Arc::new(Limited::start("concurrency: {max: 10, queue: 20, max_wait: 200ms}", "").await);
+    let gateway = Arc::new(Limited::with(&keys, "", &Factories::new().with_plugin("work", work)).await);
     let (mut usual, mut important) = (Vec::new(), Vec::new());
     let begin = tokio::time::Instant::now();
     let length = Duration::from_secs(3);
@@ -273,6 +372,8 @@ async fn under_twice_the_load_as_much_is_done_as_can_be_and_what_is_important_fi
         let call = tokio::spawn(async move { gateway.call("20", &[("x-priority", priority)]).await.status });
         if is_important { important.push(call) } else { usual.push(call) }
     }
+    let share = busy.load(Ordering::Relaxed) as f64 / (begin.elapsed().as_micros() as f64 * f64::from(PLACES));
+    assert!(share >= 0.9, "the plugin was at work for {share:.3} of what it could");
     let mut done = [0_usize; 2];
     let counts = [usual.len(), important.len()];
     for (group, calls) in [usual, important].into_iter().enumerate() {
@@ -280,10 +381,6 @@ async fn under_twice_the_load_as_much_is_done_as_can_be_and_what_is_important_fi
             done[group] += usize::from(call.await.expect("no panic") == StatusCode::OK);
         }
     }
-    let could = length.as_secs_f64() * 500.0;
-    let all = (done[0] + done[1]) as f64;
-    // A machine that is busy with other tests cannot do all of it: that is no fault of the limit, whose line is never empty.
-    assert!(all >= could * 0.7, "{all} of {could} that could be done, of {counts:?}");
     assert!(done[1] * 100 >= counts[1] * 97, "{} of {} that were important", done[1], counts[1]);
     assert!(done[0] < counts[0], "not all could be done");
 }

@@ -49,6 +49,21 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
     if rate["waiting"].as_u64().is_some_and(|waiting| waiting > 0) {
         lines.push(("rate limit", format!("{} waiting for a token", count(number(rate, "waiting"), "call"))));
     }
+    let limit = &plugin["concurrency_per_key"];
+    if limit["limit"].is_u64() {
+        let top = limit["top_keys"].as_array().into_iter().flatten().take(3);
+        let top: Vec<_> = top.map(|key| format!("{} has {}", text(&key["key"]), text(&key["in_flight"]))).collect();
+        let top = if top.is_empty() { String::new() } else { format!(": {}", top.join(", ")) };
+        lines.push((
+            "concurrency",
+            format!(
+                "{} for each key, {} refused; {} in flight{top}",
+                text(&limit["limit"]),
+                text(&limit["refused"]),
+                count(number(limit, "in_flight"), "call")
+            ),
+        ));
+    }
     let limit = &plugin["concurrency"];
     if limit["limit"].is_u64() {
         lines.push((
@@ -109,6 +124,8 @@ mod tests {
         let plugin = json!({
             "rate_limit": {"enabled": true, "requests_per_second": 5.0, "burst": 10, "refused": 1, "keys": 2, "max_keys": 100,
                            "top_keys": [{"key": "acme", "owed": 9}, {"key": "globex", "owed": 0}]},
+            "concurrency_per_key": {"limit": 4, "in_flight": 5, "refused": 7, "keys": 2, "max_keys": 100,
+                                    "top_keys": [{"key": "acme", "in_flight": 4}, {"key": "globex", "in_flight": 1}]},
             "concurrency": {"limit": 20, "in_flight": 20, "waiting": 3, "admitted": 100, "refused": 4},
             "instances": [{"name": "a", "concurrency": {"limit": 5, "in_flight": 1, "waiting": 0, "admitted": 9, "refused": 0}},
                           {"name": "b"}],
@@ -118,6 +135,7 @@ mod tests {
             said(&plugin),
             [
                 "rate limit: 5.0 a second for each key, 10 at once; 1 call refused; 2 keys of at most 100: acme owes 9",
+                "concurrency: 4 for each key, 7 refused; 5 calls in flight: acme has 4, globex has 1",
                 "concurrency: 20 of 20 in flight, 3 waiting, 4 refused",
                 "concurrency: of a: 1 of 5 in flight, 0 waiting, 0 refused",
                 "throttle: refuses 49.75 % of calls; 99 calls refused; the plugin took 50 of 200",

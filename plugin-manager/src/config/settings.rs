@@ -8,7 +8,6 @@ use std::time::Duration;
 use plugin_breaker::CircuitBreakerConfig;
 use plugin_core::Code;
 use plugin_core::settings::{Checked, Key, Kind, Settings, Table};
-use plugin_ratelimit::RedisConfig;
 use plugin_settings::{Faults, Keys, Span};
 use plugin_transports::ConnectionConfig;
 
@@ -232,7 +231,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Config> {
     let start_at_once = keys.section("start", |keys| keys.integer("max_concurrent")).flatten();
     let (lame_duck, shutdown_timeout) = (keys.time("lame_duck"), keys.time("shutdown_timeout"));
     let mut plugins = plugins(keys)?;
-    check_limits(keys, &plugins, server.as_ref());
+    limits::check_across(keys, &plugins, server.as_ref());
     plugins.sort_by_key(|plugin| std::cmp::Reverse(plugin.priority()));
     Some(Config {
         logging: logging?,
@@ -244,33 +243,6 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Config> {
         shutdown_timeout: shutdown_timeout?,
         unread: disk::unread(),
     })
-}
-
-/// What holds between the limits of plugins and the data plane.
-fn check_limits(keys: &Keys<'_>, plugins: &[PluginConfig], server: Option<&ServerConfig>) {
-    let mut redis: Vec<(String, &RedisConfig)> = Vec::new();
-    let clients = server.and_then(ServerConfig::client_rate_limit).and_then(|limit| limit.shared());
-    redis.extend(clients.map(|config| ("server.client_rate_limit".to_owned(), config)));
-    for (index, plugin) in plugins.iter().enumerate() {
-        let Some(limit) = plugin.kind_of_rate_limit() else { continue };
-        let at = format!("plugins.{index}.rate_limit");
-        if limit.asks_for_names() && server.is_some_and(|server| server.verifier().is_none()) {
-            let problem = "is the name under which a caller is known, and nobody is: there is no `server.auth`; with `ip` it is the address";
-            keys.fault(&format!("{at}.key"), Code::ConfigSchema, problem);
-        }
-        let Some(config) = limit.shared() else { continue };
-        match redis.iter().find(|(_, other)| other.is_same_place(config) && *other != config) {
-            Some((other, _)) => {
-                let other = other.replace("plugins.", "plugins[").replace(".rate_limit", "].rate_limit");
-                let problem = format!(
-                    "is the Redis and the prefix of `{other}` with other settings, so that this gateway would be counted twice; \
-                     say the same at both, or give one another `prefix`"
-                );
-                keys.fault(&format!("{at}.shared.redis"), Code::ConfigValue, problem);
-            }
-            None => redis.push((at, config)),
-        }
-    }
 }
 
 /// Whether two cannot listen there at once: an address of all interfaces takes the port of each.

@@ -16,7 +16,7 @@ pub(crate) mod streams;
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use plugin_core::{Code, PluginError, on_one_line};
+use plugin_core::{PluginError, on_one_line};
 use plugin_transports::{json::Limits, listen::ListenOptions, process::ProcessHandle, tls::TlsError};
 use tokio::task::JoinSet;
 
@@ -27,9 +27,10 @@ pub(crate) use reading::on_a_thread_that_may_wait;
 pub(crate) use stores::Stores;
 
 use crate::{
-    config::{Config, PluginConfig, PluginRateLimit},
+    config::{Config, PluginConfig},
     manager::Manager,
     server::{Access, ClientLimit, Gateway, GatewaySettings, ShutdownReport},
+    stack::CallKey,
 };
 
 /// A gateway that serves the plugins of a configuration.
@@ -262,16 +263,13 @@ fn gateway_settings(config: &Config, stores: &Stores) -> Result<GatewaySettings,
         .with_access_log(server.access_log())
         .with_client_address(config.logging().client_address())
         .with_client_ip(server.client_ip().clone())
-        .tell_callers(
-            config.plugins().iter().filter_map(PluginConfig::kind_of_rate_limit).any(PluginRateLimit::asks_who_calls),
-        )
+        .tell_callers(config.plugins().iter().flat_map(PluginConfig::call_keys).any(CallKey::asks_who_calls))
         .with_drain_timeout(config.shutdown_timeout())
         .insecure(server.insecure());
     if let Some(clients) = server.client_rate_limit() {
         settings = settings.with_client_limit(match clients.shared() {
-            Some(redis) => ClientLimit::shared(clients.limit(), &stores.of(redis)),
-            None => ClientLimit::new(clients.limit(), clients.max_keys())
-                .map_err(|error| PluginError::new(Code::ConfigValue, error.to_string()))?,
+            Some(redis) => ClientLimit::shared(clients.limit().limit(), &stores.of(redis)),
+            None => ClientLimit::new(clients.limit(), clients.plans().clone()),
         });
     }
     if let Some((path, options)) = server.unix() {

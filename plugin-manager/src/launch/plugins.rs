@@ -294,6 +294,7 @@ async fn start(
         .with_rate_limit_settings(
             plugin.kind_of_rate_limit().map(|limit| limit.settings(|redis| terms.stores.of(redis))),
         )
+        .with_concurrency_per_key(plugin.concurrency_per_key().map(|limit| (limit.key().clone(), limit.limit())))
         .with_concurrency(plugin.concurrency())
         .with_adaptive_throttle(plugin.adaptive_throttle())
         .with_retry(Some(plugin.retry().clone()).filter(|retry| retry.max_retries() > 0))

@@ -9,7 +9,10 @@ use plugin_breaker::CircuitBreakerHandle;
 use plugin_core::deadline::{AttemptTimeoutHandle, DeadlineHandle};
 use plugin_health::HealthCheck;
 use plugin_lb::{Balance, InstanceStats, LastFailure, MembershipError};
-use plugin_ratelimit::{concurrency::ConcurrencyLimitHandle, throttle::AdaptiveThrottleHandle};
+use plugin_ratelimit::{
+    concurrency::{ConcurrencyLimitHandle, KeyedConcurrencyLimitHandle},
+    throttle::AdaptiveThrottleHandle,
+};
 use plugin_retry::RetryHandle;
 use plugin_transports::{process::ProcessHandle, tls::ClientTls};
 
@@ -24,6 +27,8 @@ pub struct Controls {
     pub retry: Option<RetryHandle>,
     /// The rate limit.
     pub rate_limit: Option<RateLimitControl>,
+    /// The limit on calls in flight of each client, address or header.
+    pub concurrency_per_key: Option<KeyedConcurrencyLimitHandle<Arc<str>>>,
     /// The limit on calls in flight.
     pub concurrency: Option<ConcurrencyLimitHandle>,
     /// The limits on calls in flight of single instances, by their names.
@@ -52,6 +57,7 @@ impl fmt::Debug for Controls {
             .field("breaker", &self.breaker.is_some())
             .field("retry", &self.retry.is_some())
             .field("rate_limit", &self.rate_limit.is_some())
+            .field("concurrency_per_key", &self.concurrency_per_key.is_some())
             .field("concurrency", &self.concurrency.is_some())
             .field("instance_concurrency", &self.instance_concurrency.len())
             .field("adaptive_throttle", &self.adaptive_throttle.is_some())

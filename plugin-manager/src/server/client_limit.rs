@@ -2,10 +2,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use plugin_core::{ConfigError, Rejected, sync::StripedCounter};
+use plugin_core::{Rejected, sync::StripedCounter};
 use plugin_ratelimit::{KeyedRateLimitConfig, KeyedTokenBucket, RateLimitConfig, RedisStore, SharedBucket};
 
-use crate::stack::Caller;
+use crate::stack::{Caller, Plans};
 
 /// The name of the buckets in Redis. No plugin has it.
 const BUCKETS: &str = "/clients";
@@ -13,11 +13,14 @@ const BUCKETS: &str = "/clients";
 /// A limit on the calls of each client: by the name under which it is known, or else by its address.
 ///
 /// ```
-/// use plugin_manager::server::{ClientLimit, GatewaySettings};
+/// use plugin_manager::{
+///     server::{ClientLimit, GatewaySettings},
+///     stack::Plans,
+/// };
 /// use plugin_ratelimit::RateLimitConfig;
 ///
 /// let limit = RateLimitConfig::builder().with_requests_per_second(50.0).with_burst_size(100).build()?;
-/// let settings = GatewaySettings::default().with_client_limit(ClientLimit::new(limit, 100_000)?);
+/// let settings = GatewaySettings::default().with_client_limit(ClientLimit::new(limit, Plans::new()));
 /// # drop(settings);
 /// # Ok::<(), plugin_manager::plugin_core::ConfigError>(())
 /// ```
@@ -59,14 +62,18 @@ enum Client {
 }
 
 impl ClientLimit {
-    /// This limit for each client, of whom so many have a bucket of their own at most.
-    ///
-    /// # Errors
-    ///
-    /// When `max_keys` is out of its bounds.
-    pub fn new(limit: RateLimitConfig, max_keys: u32) -> Result<Self, ConfigError> {
-        let config = KeyedRateLimitConfig::builder().with_limit(limit).with_max_keys(max_keys).build()?;
-        Ok(Self::of(Buckets::Own(KeyedTokenBucket::new(config))))
+    /// This limit for each client, but for those who have another one by their names.
+    #[must_use]
+    pub fn new(limit: impl Into<KeyedRateLimitConfig>, plans: Plans) -> Self {
+        let limit = limit.into();
+        Self::of(Buckets::Own(if plans.is_empty() {
+            KeyedTokenBucket::new(limit)
+        } else {
+            KeyedTokenBucket::with_limits(limit, move |client: &Client| match client {
+                Client::Name(name) => plans.of(name),
+                Client::Address(_) | Client::Unknown => None,
+            })
+        }))
     }
 
     /// This limit for each client over all gateways with the same Redis.
@@ -134,7 +141,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_is_who_it_is_known_to_be_and_else_where_it_comes_from() {
         let limit = RateLimitConfig::builder().with_requests_per_second(1.0).with_burst_size(1).build().expect("valid");
-        let limit = ClientLimit::new(limit, 100).expect("valid");
+        let limit = ClientLimit::new(limit, Plans::new());
         let here: IpAddr = [203, 0, 113, 7].into();
         let named = |name: &str| Caller::default().with_name(name).with_address(here);
         for caller in [named("a"), named("b"), Caller::default().with_address(here), Caller::default()] {

@@ -9,7 +9,10 @@ use plugin_core::{
 };
 use plugin_health::{HealthCheck, HealthGateConfig, HealthGateLayer};
 use plugin_lb::{Balance, MembershipError};
-use plugin_ratelimit::{concurrency::ConcurrencyLimitLayer, throttle::AdaptiveThrottleLayer};
+use plugin_ratelimit::{
+    concurrency::{ConcurrencyLimitLayer, KeyedConcurrencyLimit, KeyedConcurrencyLimitLayer},
+    throttle::AdaptiveThrottleLayer,
+};
 use plugin_retry::RetryLayer;
 use tower::{
     Layer, ServiceBuilder,
@@ -56,6 +59,9 @@ impl StackSettings {
             None => (rate_limit::none(), None),
         };
         let throttle = self.adaptive_throttle.map(|config| AdaptiveThrottleLayer::new(config).for_calls());
+        let per_key = self.concurrency_per_key.map(|(of, config)| {
+            KeyedConcurrencyLimitLayer::sharing(&KeyedConcurrencyLimit::new(config), of).for_calls()
+        });
         let limited = |config| ConcurrencyLimitLayer::new(config).for_calls();
         let concurrency = self.concurrency.map(limited);
         let has_retry = self.retry.is_some();
@@ -101,6 +107,7 @@ impl StackSettings {
             breaker: has_breaker.then(|| breaker.handle()),
             retry: has_retry.then(|| retry.handle()),
             rate_limit: rate_limit_control,
+            concurrency_per_key: per_key.as_ref().map(KeyedConcurrencyLimitLayer::handle),
             concurrency: concurrency.as_ref().map(ConcurrencyLimitLayer::handle),
             instance_concurrency,
             adaptive_throttle: throttle.as_ref().map(AdaptiveThrottleLayer::handle),
@@ -115,7 +122,10 @@ impl StackSettings {
         let outside = ServiceBuilder::new().layer(telemetry).layer(deadline);
         let inside = ServiceBuilder::new().layer(retry).layer(breaker).layer(gate);
         let many = |error: MembershipError| ConfigError::new("instances", error.to_string());
-        let has_limits = concurrency.is_some() || throttle.is_some() || !controls.instance_concurrency.is_empty();
+        let has_limits = per_key.is_some()
+            || concurrency.is_some()
+            || throttle.is_some()
+            || !controls.instance_concurrency.is_empty();
         let (registration, instances) = match rate_limit {
             Either::Left(rate_limit) if !has_limits => {
                 let endpoints =
@@ -125,7 +135,7 @@ impl StackSettings {
                 (Registration::new(outside.layer(rate_limit).layer(inside).service(balance.for_calls())), instances)
             }
             rate_limit => {
-                let limits = (rate_limit, option_layer(concurrency), option_layer(throttle));
+                let limits = (rate_limit, option_layer(per_key), option_layer(concurrency), option_layer(throttle));
                 let endpoints = endpoints.into_iter().map(|(endpoint, concurrency)| {
                     // Outside of the limit of an attempt: the time in line is not the instance's.
                     let layers = (option_layer(concurrency), attempt.clone());

@@ -8,7 +8,7 @@ use plugin_ratelimit::ByHeader;
 
 use super::Caller;
 
-/// By what the calls of a plugin are told apart: the key `key` of a rate limit.
+/// By what the calls of a plugin are told apart: the key `key` of a limit.
 ///
 /// ```
 /// use plugin_core::{Call, KeyOf};
@@ -30,6 +30,13 @@ pub enum CallKey {
     Ip,
     /// A header of the call. A gateway hands on those that begin with `X-Plugin-`.
     Header(ByHeader),
+}
+
+impl CallKey {
+    /// Whether it is who has sent a call, which only a gateway knows.
+    pub(crate) fn asks_who_calls(&self) -> bool {
+        matches!(self, Self::Client | Self::Ip)
+    }
 }
 
 /// What the names of headers begin with that a gateway hands on.

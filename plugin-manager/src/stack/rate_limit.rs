@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use plugin_core::{Call, ConfigError, KeyOf};
 use plugin_ratelimit::{
-    KeyedRateLimitConfig, KeyedRateLimitLayer, RateLimitConfig, RateLimitLayer, RedisStore, SharedBucket,
-    SharedRateLimitLayer, WaitingRateLimitLayer, WithoutKey,
+    KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedTokenBucket, RateLimitConfig, RateLimitLayer, RedisStore,
+    SharedBucket, SharedRateLimitLayer, WaitingRateLimitLayer, WithoutKey,
 };
 use tower::util::Either;
 
-use super::CallKey;
+use super::{CallKey, Plans};
 use crate::manager::RateLimitControl;
 
 /// How often a plugin may be called.
@@ -18,11 +18,12 @@ use crate::manager::RateLimitControl;
 /// use std::time::Duration;
 ///
 /// use plugin_manager::stack::{RateLimitSettings, StackSettings};
-/// use plugin_ratelimit::{RateLimitConfig, WithoutKey};
+/// use plugin_ratelimit::{KeyedRateLimitConfig, RateLimitConfig};
 ///
 /// let limit = RateLimitConfig::builder().with_requests_per_second(5.0).build()?;
 /// let waiting = RateLimitSettings::new(limit).waiting(Duration::from_millis(500));
-/// let for_each = RateLimitSettings::new(limit).for_each("client".parse()?, 10_000, WithoutKey::Shared);
+/// let each = KeyedRateLimitConfig::builder().with_limit(limit).with_max_keys(10_000).build()?;
+/// let for_each = RateLimitSettings::new(limit).for_each("client".parse()?, each);
 /// let settings = StackSettings::default().with_rate_limit_settings(for_each);
 /// # drop((waiting, settings));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -39,8 +40,8 @@ pub struct RateLimitSettings {
 #[derive(Clone, Debug)]
 struct Keyed {
     of: CallKey,
-    max_keys: u32,
-    without_key: WithoutKey,
+    limit: KeyedRateLimitConfig,
+    plans: Plans,
 }
 
 impl RateLimitSettings {
@@ -55,9 +56,19 @@ impl RateLimitSettings {
         self
     }
 
-    /// Keeps the limit for each key. `max_keys` have a bucket of their own at most on this machine.
-    pub fn for_each(mut self, of: CallKey, max_keys: u32, without_key: WithoutKey) -> Self {
-        self.key = Some(Keyed { of, max_keys, without_key });
+    /// Keeps a limit for each key: this one, in place of that for all calls.
+    pub fn for_each(mut self, of: CallKey, limit: impl Into<KeyedRateLimitConfig>) -> Self {
+        let limit = limit.into();
+        self.limit = limit.limit();
+        self.key = Some(Keyed { of, limit, plans: Plans::new() });
+        self
+    }
+
+    /// Gives some keys limits of their own, after [`for_each`](Self::for_each); without it there are no keys.
+    pub fn with_plans(mut self, plans: Plans) -> Self {
+        if let Some(key) = &mut self.key {
+            key.plans = plans;
+        }
         self
     }
 
@@ -76,18 +87,17 @@ impl RateLimitSettings {
         Ok(match (self.store, self.key, self.wait) {
             (Some(store), key, _) => {
                 let bucket = SharedBucket::new(&store, plugin, self.limit);
-                let without_key = key.as_ref().map_or(WithoutKey::Shared, |key| key.without_key);
+                let without_key = key.as_ref().map_or(WithoutKey::Shared, |key| key.limit.without_key());
                 let layer = SharedRateLimitLayer::sharing(&bucket, SharedKey(key.map(|key| key.of)));
                 let layer = layer.with_without_key(without_key).for_calls();
                 (Either::Right(Either::Right(Either::Right(layer))), RateLimitControl::Shared(bucket))
             }
             (None, Some(key), _) => {
-                let config = KeyedRateLimitConfig::builder()
-                    .with_limit(self.limit)
-                    .with_max_keys(key.max_keys)
-                    .with_without_key(key.without_key)
-                    .build()?;
-                let layer = KeyedRateLimitLayer::sharing(&plugin_ratelimit::KeyedTokenBucket::new(config), key.of);
+                let bucket = match key.plans {
+                    plans if plans.is_empty() => KeyedTokenBucket::new(key.limit),
+                    plans => KeyedTokenBucket::with_limits(key.limit, move |key: &Arc<str>| plans.of(key)),
+                };
+                let layer = KeyedRateLimitLayer::sharing(&bucket, key.of);
                 let handle = layer.handle();
                 (Either::Right(Either::Right(Either::Left(layer))), RateLimitControl::Keyed(handle))
             }

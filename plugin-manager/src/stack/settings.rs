@@ -5,16 +5,20 @@ use std::time::Duration;
 use plugin_breaker::CircuitBreakerConfig;
 use plugin_health::HealthConfig;
 use plugin_lb::BalanceConfig;
-use plugin_ratelimit::{RateLimitConfig, concurrency::ConcurrencyLimitConfig, throttle::AdaptiveThrottleConfig};
+use plugin_ratelimit::{
+    RateLimitConfig,
+    concurrency::{ConcurrencyLimitConfig, KeyedConcurrencyLimitConfig},
+    throttle::AdaptiveThrottleConfig,
+};
 use plugin_retry::RetryConfig;
 
-use super::{Counts, RateLimitSettings};
+use super::{CallKey, Counts, RateLimitSettings};
 
 /// The settings of a default stack.
 ///
 /// ```text
-/// Telemetry > Deadline > RateLimit > ConcurrencyLimit > AdaptiveThrottle > Retry > CircuitBreaker > HealthGate > Balance
-///   > [per instance: ConcurrencyLimit > AttemptTimeout > transport]
+/// Telemetry > Deadline > RateLimit > KeyedConcurrencyLimit > ConcurrencyLimit > AdaptiveThrottle > Retry > CircuitBreaker
+///   > HealthGate > Balance > [per instance: ConcurrencyLimit > AttemptTimeout > transport]
 /// ```
 ///
 /// There are two types of stack. In one of them are all layers, and those that are left out pass calls through. In the other,
@@ -26,6 +30,7 @@ use super::{Counts, RateLimitSettings};
 /// | `timeout`, of the whole call | 30 s |
 /// | `attempt_timeout` | 30 s |
 /// | `rate_limit`, refusing or waiting, for all calls or for each key, on this machine or over many | none |
+/// | `concurrency_per_key`, calls in flight of each client, address or header | none |
 /// | `concurrency`, calls in flight; attempts at one instance: [`Instance::with_concurrency`] | none |
 /// | `adaptive_throttle`, what is refused while the plugin turns many calls away | none |
 /// | `retry` | on, [`RetryConfig::default`] |
@@ -38,6 +43,7 @@ pub struct StackSettings {
     pub(super) timeout: Option<Duration>,
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) rate_limit: Option<RateLimitSettings>,
+    pub(super) concurrency_per_key: Option<(CallKey, KeyedConcurrencyLimitConfig)>,
     pub(super) concurrency: Option<ConcurrencyLimitConfig>,
     pub(super) adaptive_throttle: Option<AdaptiveThrottleConfig>,
     pub(super) retry: Option<RetryConfig>,
@@ -53,6 +59,7 @@ impl Default for StackSettings {
             timeout: Some(Duration::from_secs(30)),
             attempt_timeout: Some(Duration::from_secs(30)),
             rate_limit: None,
+            concurrency_per_key: None,
             concurrency: None,
             adaptive_throttle: None,
             retry: Some(RetryConfig::default()),
@@ -85,6 +92,16 @@ impl StackSettings {
     /// Limits the rate of calls, whatever kind of limit it is.
     pub fn with_rate_limit_settings(mut self, settings: impl Into<Option<RateLimitSettings>>) -> Self {
         self.rate_limit = settings.into();
+        self
+    }
+
+    /// Limits how many calls of each key are in flight at once; more are refused at once, and none of them has a place of the
+    /// limit for all.
+    pub fn with_concurrency_per_key(
+        mut self,
+        limit: impl Into<Option<(CallKey, KeyedConcurrencyLimitConfig)>>,
+    ) -> Self {
+        self.concurrency_per_key = limit.into();
         self
     }
 

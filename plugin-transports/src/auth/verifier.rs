@@ -109,6 +109,11 @@ impl Verifier {
         self
     }
 
+    /// The names under which it knows somebody.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.accepted.iter().map(|accepted| accepted.identity.name())
+    }
+
     /// Whose credentials these headers carry. Two headers where one belongs are no credentials.
     #[must_use]
     pub fn verify(&self, headers: &HeaderMap) -> Option<Identity> {

@@ -15,7 +15,8 @@ use plugin_settings::Faults;
 use serde_json::{Map, Value};
 
 use super::TransportConfig;
-use crate::config::PluginRateLimit;
+use crate::config::{PluginKeyedConcurrency, PluginRateLimit};
+use crate::stack::CallKey;
 
 /// A plugin: how it is reached, and what stands before it.
 ///
@@ -51,6 +52,7 @@ pub struct PluginConfig {
     pub(super) circuit_breaker: CircuitBreakerConfig,
     pub(super) health_check: Option<HealthConfig>,
     pub(super) rate_limit: Option<PluginRateLimit>,
+    pub(super) concurrency_per_key: Option<PluginKeyedConcurrency>,
     pub(super) concurrency: Option<ConcurrencyLimitConfig>,
     pub(super) adaptive_throttle: Option<AdaptiveThrottleConfig>,
     pub(super) load_balancer: BalanceConfig,
@@ -168,6 +170,18 @@ impl PluginConfig {
         self.rate_limit.as_ref()
     }
 
+    /// How many calls of each client, address or header may be in flight at once, when that is limited.
+    #[must_use]
+    pub fn concurrency_per_key(&self) -> Option<&PluginKeyedConcurrency> {
+        self.concurrency_per_key.as_ref()
+    }
+
+    /// By what its limits tell calls apart.
+    pub(crate) fn call_keys(&self) -> impl Iterator<Item = &CallKey> {
+        let rate = self.rate_limit.as_ref().and_then(PluginRateLimit::key);
+        rate.into_iter().chain(self.concurrency_per_key.as_ref().map(PluginKeyedConcurrency::key))
+    }
+
     /// The limit on calls in flight, when it is on.
     #[must_use]
     pub fn concurrency(&self) -> Option<ConcurrencyLimitConfig> {
@@ -208,6 +222,7 @@ impl fmt::Debug for PluginConfig {
             .field("circuit_breaker", &self.circuit_breaker)
             .field("health_check", &self.health_check)
             .field("rate_limit", &self.rate_limit)
+            .field("concurrency_per_key", &self.concurrency_per_key)
             .field("concurrency", &self.concurrency)
             .field("adaptive_throttle", &self.adaptive_throttle)
             .field("load_balancer", &self.load_balancer)

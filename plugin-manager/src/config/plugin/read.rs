@@ -11,7 +11,7 @@ use plugin_transports::process::ProcessConfig;
 use semver::Version;
 
 use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RETRY};
-use super::super::limits::{self, ADAPTIVE_THROTTLE, CONCURRENCY, RATE_LIMIT};
+use super::super::limits::{self, ADAPTIVE_THROTTLE, CONCURRENCY, CONCURRENCY_PER_KEY, RATE_LIMIT};
 use super::auth;
 use super::bounds::{Bounds, MESSAGE};
 use super::exec::Exec;
@@ -87,6 +87,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new("connection", Kind::Section(ConnectionConfig::TABLE), "How the transport connects."),
         Key::new("rate_limit", Kind::Optional(&RATE_LIMIT), "How many calls it gets.").default("off"),
         Key::new("concurrency", Kind::Optional(&CONCURRENCY), "How many calls are in flight at once; at one instance, `instances[].concurrency`. Over HTTP/1.1 `connection.max_connections` bounds them too.").default("off"),
+        Key::new("concurrency_per_key", Kind::Optional(&CONCURRENCY_PER_KEY), "How many calls of each client, address or header are in flight at once.").default("off"),
         Key::new("adaptive_throttle", Kind::Optional(&ADAPTIVE_THROTTLE), "What is refused while it turns many calls away.").default("off"),
         Key::new("load_balancer", Kind::Section(BalanceConfig::TABLE), "How one of several instances is picked.").only(NETWORK),
     ])
@@ -123,6 +124,7 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
         circuit_breaker: keys.settings("circuit_breaker").unwrap_or_default(),
         health_check,
         rate_limit: limits::rate_limit(keys, "rate_limit"),
+        concurrency_per_key: limits::concurrency_per_key(keys, "concurrency_per_key"),
         concurrency: limits::concurrency(keys, "concurrency"),
         adaptive_throttle: limits::adaptive_throttle(keys, "adaptive_throttle"),
         load_balancer: keys.settings("load_balancer").unwrap_or_default(),

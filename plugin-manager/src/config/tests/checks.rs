@@ -208,6 +208,35 @@ fn nothing_listens_for_other_machines_without_tls_and_knowing_who_calls() {
 }
 
 #[test]
+fn a_plan_of_a_key_that_nobody_can_have_is_a_fault() {
+    let limit = |keys: &str| http(&format!("endpoint: 'http://h', rate_limit: {{{keys}}}"));
+    says(&limit("plans: [{for: [a]}]"), "rate_limit.plans: `plans` has no effect without `key`");
+    says(&limit("key: ip, plans: [{burst_size: 5}]"), "rate_limit.plans[0].for: required key is missing");
+    says(&limit("key: ip, plans: [{for: []}]"), "rate_limit.plans[0].for: names nobody");
+    says(&limit("key: ip, plans: [{for: [10.0.0.1], burst_size: 0}]"), "rate_limit.plans[0].burst_size: ");
+    let twice = "key: ip, plans: [{for: [10.0.0.1]}, {for: [10.0.0.2, 10.0.0.1]}]";
+    says(&limit(twice), "rate_limit.plans[1].for[1]: \"10.0.0.1\" is in `plans[0]` already");
+    says(&limit("key: ip, plans: [{for: [acme]}]"), "rate_limit.plans[0].for[0]: \"acme\" is no IP address");
+    says(
+        &limit("key: ip, plans: [{for: ['2001:db8::7']}]"),
+        "by `server.client_ip` a call from there has the key \"2001:db8::\"",
+    );
+    assert!(try_read(&limit("key: 'header:X-Plugin-Tenant', plans: [{for: [acme, globex]}]")).is_ok());
+    let server = |auth: &str, plugin: &str, keys: &str| {
+        format!("{{plugins: [{{name: a, transport: inproc, type: x{plugin}}}], server: {{{auth}{keys}}}}}")
+    };
+    let auth = "auth: [{name: billing, method: bearer, token: t}, {name: ops, method: bearer, token: u}], ";
+    let plan = |name: &str| format!("client_rate_limit: {{plans: [{{for: [{name}]}}]}}");
+    let at = "server.client_rate_limit.plans[0].for[0]: \"biling\" is nobody";
+    says(&server(auth, "", &plan("biling")), &format!("{at} of `server.auth`, which has billing, ops"));
+    says(&server("", "", &plan("biling")), &format!("{at}: there is no `server.auth`"));
+    assert!(try_read(&server(auth, "", &plan("billing"))).is_ok());
+    let of_plugin = |name: &str| format!(", rate_limit: {{key: client, plans: [{{for: [{name}]}}]}}");
+    says(&server(auth, &of_plugin("biling"), ""), "plugins[0].rate_limit.plans[0].for[0]: \"biling\" is nobody");
+    assert!(try_read(&server(auth, &of_plugin("ops"), "")).is_ok());
+}
+
+#[test]
 fn a_limit_says_what_of_it_would_have_no_effect() {
     let limit = |keys: &str| http(&format!("endpoint: 'http://h', rate_limit: {{{keys}}}"));
     says(&limit("key: tenant"), "rate_limit.key: found the string \"tenant\"; expected client, ip, or header:");
@@ -226,6 +255,17 @@ fn a_limit_says_what_of_it_would_have_no_effect() {
     }
     says(&http("endpoint: 'http://h', concurrency: {max: 0}"), "concurrency.max: ");
     says(&http("endpoint: 'http://h', concurrency: {min: 3}"), "concurrency.min: ");
+    for (keys, problem) in [
+        ("queue: 0, max_wait: 1s", "max_wait: `max_wait` has no effect with `queue: 0`"),
+        ("queue: 0, order: lifo", "order: `order` has no effect with `queue: 0`"),
+        ("target: 1ms", "target: `target` has no effect without `order: codel`"),
+        ("order: lifo, interval: 1s", "interval: `interval` has no effect without `order: codel`"),
+    ] {
+        says(&http(&format!("endpoint: 'http://h', concurrency: {{{keys}}}")), &format!("concurrency.{problem}"));
+    }
+    for fine in ["queue: 0", "order: codel, target: 1ms", "queue: 5, max_wait: 1s, order: lifo"] {
+        assert!(try_read(&http(&format!("endpoint: 'http://h', concurrency: {{{fine}}}"))).is_ok(), "{fine}");
+    }
     says(&http("instances: [{endpoint: 'http://h', concurrency: {max: 0}}]"), "instances[0].concurrency.max: ");
     says(&http("endpoint: 'http://h', adaptive_throttle: {multiplier: 0.5}"), "adaptive_throttle.multiplier: ");
     says(
@@ -252,6 +292,11 @@ fn a_limit_says_what_of_it_would_have_no_effect() {
         "rate_limit.shared.redis: is the Redis and the prefix of `plugins[0].rate_limit` with other settings",
     );
     assert!(try_read(&two("timeout: 20ms, prefix: b")).is_ok() && try_read(&two("timeout: 50ms")).is_ok());
+    let per_key = |keys: &str| http(&format!("endpoint: 'http://h', concurrency_per_key: {{{keys}}}"));
+    says(&per_key("max: 2"), "concurrency_per_key.key: required key is missing");
+    says(&per_key("key: client"), "concurrency_per_key.key: is the name under which a caller is known, and nobody is");
+    says(&per_key("key: ip, queue: 3"), "concurrency_per_key.queue: ");
+    assert!(try_read(&per_key("key: ip, max: 2, without_key: refuse")).is_ok());
     let server = |keys: &str| format!("{{plugins: [{PLAIN}], server: {{{keys}}}}}");
     says(&server("client_rate_limit: {burst_size: 0}"), "server.client_rate_limit.burst_size: ");
     says(&server("client_ip: {trusted_proxies: [10.0.0.0/33]}"), "server.client_ip.trusted_proxies: ");

@@ -104,6 +104,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("plugin", "connection", "", "connection: {request_timeout: 1s}"),
     ("plugin", "rate_limit", "", "rate_limit: {enabled: true}"),
     ("plugin", "concurrency", "", "concurrency: {max: 3}"),
+    ("plugin", "concurrency_per_key", "", "concurrency_per_key: {key: ip}"),
     ("plugin", "adaptive_throttle", "", "adaptive_throttle: {}"),
     ("plugin", "load_balancer", "", "load_balancer: {strategy: random}"),
     ("instance", "name", "endpoint: 'http://h:1', name: a", "endpoint: 'http://h:1', name: b"),
@@ -188,6 +189,11 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("rate_limit", "key", "key: 'header:x-plugin-a'", "key: ip"),
     ("rate_limit", "max_keys", "key: ip, max_keys: 5", "key: ip, max_keys: 6"),
     ("rate_limit", "without_key", "key: ip, without_key: refuse", "key: ip, without_key: pass"),
+    ("rate_limit", "plans", "key: ip", "key: ip, plans: [{for: [10.0.0.1]}]"),
+    ("rate_limit.plan", "for", "for: [10.0.0.1]", "for: [10.0.0.2]"),
+    ("rate_limit.plan", "requests_per_second", "for: [10.0.0.1], requests_per_second: 1", "for: [10.0.0.1], requests_per_second: 2"),
+    ("rate_limit.plan", "burst_size", "for: [10.0.0.1], burst_size: 1", "for: [10.0.0.1], burst_size: 2"),
+    ("rate_limit.plan", "time_window", "for: [10.0.0.1], time_window: 1s", "for: [10.0.0.1], time_window: 1m"),
     ("rate_limit", "wait", "wait: 1s", "wait: 2s"),
     ("rate_limit", "shared", "burst_size: 20", "burst_size: 20, shared: {redis: {url: 'redis://h'}}"),
     ("rate_limit.shared", "redis", "redis: {url: 'redis://h'}", "redis: {url: 'redis://i'}"),
@@ -205,11 +211,16 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("concurrency", "queue", "queue: 5", "queue: 6"),
     ("concurrency", "max_wait", "max_wait: 1s", "max_wait: 2s"),
     ("concurrency", "order", "order: fifo", "order: lifo"),
-    ("concurrency", "target", "target: 6ms", "target: 7ms"),
-    ("concurrency", "interval", "interval: 200ms", "interval: 300ms"),
+    ("concurrency", "target", "order: codel, target: 6ms", "order: codel, target: 7ms"),
+    ("concurrency", "interval", "order: codel, interval: 200ms", "order: codel, interval: 300ms"),
     ("concurrency", "adaptive", "adaptive: aimd", "adaptive: vegas"),
     ("concurrency", "min", "adaptive: aimd, min: 2", "adaptive: aimd, min: 3"),
     ("concurrency", "initial", "adaptive: aimd, initial: 2", "adaptive: aimd, initial: 3"),
+    ("concurrency_per_key", "enabled", "key: ip, enabled: true", "key: ip, enabled: false"),
+    ("concurrency_per_key", "key", "key: ip", "key: 'header:x-plugin-a'"),
+    ("concurrency_per_key", "max", "key: ip, max: 2", "key: ip, max: 3"),
+    ("concurrency_per_key", "max_keys", "key: ip, max_keys: 2", "key: ip, max_keys: 3"),
+    ("concurrency_per_key", "without_key", "key: ip, without_key: refuse", "key: ip, without_key: pass"),
     ("adaptive_throttle", "enabled", "enabled: true", "enabled: false"),
     ("adaptive_throttle", "multiplier", "multiplier: 2", "multiplier: 3"),
     ("adaptive_throttle", "window", "window: 10s", "window: 20s"),
@@ -218,6 +229,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("server.client_rate_limit", "burst_size", "burst_size: 1", "burst_size: 2"),
     ("server.client_rate_limit", "time_window", "time_window: 1s", "time_window: 1m"),
     ("server.client_rate_limit", "max_keys", "max_keys: 5", "max_keys: 6"),
+    ("server.client_rate_limit", "plans", "plugins: [{name: a, transport: http, endpoint: 'http://h'}], server: {auth: [{name: b, method: bearer, token: t}], client_rate_limit: {burst_size: 3}}", "plugins: [{name: a, transport: http, endpoint: 'http://h'}], server: {auth: [{name: b, method: bearer, token: t}], client_rate_limit: {burst_size: 3, plans: [{for: [b]}]}}"),
     ("server.client_rate_limit", "shared", "burst_size: 20", "burst_size: 20, shared: {redis: {url: 'redis://h'}}"),
     ("client_ip", "trusted_proxies", "trusted_proxies: [10.0.0.1]", "trusted_proxies: [10.0.0.2]"),
     ("client_ip", "forwarded_by", "forwarded_by: x-forwarded-for", "forwarded_by: forwarded"),
@@ -249,6 +261,9 @@ pub(super) fn document(table: &str, section: &str) -> String {
         "client_ip" => format!("{{plugins: [{{{http}}}], server: {{client_ip: {{{section}}}}}}}"),
         "server.client_rate_limit" => {
             format!("{{plugins: [{{{http}}}], server: {{client_rate_limit: {{{section}}}}}}}")
+        }
+        "rate_limit.plan" => {
+            format!("plugins: [{{{http}, rate_limit: {{key: ip, plans: [{{{section}}}]}}}}]")
         }
         "rate_limit.shared.redis" => {
             format!("plugins: [{{{http}, rate_limit: {{shared: {{redis: {{{section}}}}}}}}}]")

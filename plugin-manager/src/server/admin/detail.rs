@@ -9,7 +9,7 @@ use plugin_retry::{GaveUp, RetryHandle};
 use serde::Serialize;
 
 use super::{
-    limits::{Concurrency, RateLimit, Throttle},
+    limits::{Concurrency, KeyedConcurrency, RateLimit, Throttle},
     moment::short,
     views::{Failure, Plugin},
 };
@@ -28,6 +28,8 @@ pub(super) struct Detail {
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_limit: Option<RateLimit>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency_per_key: Option<KeyedConcurrency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     concurrency: Option<Concurrency>,
     #[serde(skip_serializing_if = "Option::is_none")]
     adaptive_throttle: Option<Throttle>,
@@ -45,6 +47,7 @@ impl Detail {
             limits: Limits::of(controls),
             circuit: controls.breaker.as_ref().map(Circuit::of),
             rate_limit: controls.rate_limit.as_ref().map(RateLimit::of),
+            concurrency_per_key: controls.concurrency_per_key.as_ref().map(KeyedConcurrency::of),
             concurrency: controls.concurrency.as_ref().map(Concurrency::of),
             adaptive_throttle: controls.adaptive_throttle.as_ref().map(Throttle::of),
             retry: controls.retry.as_ref().map(Retry::of),

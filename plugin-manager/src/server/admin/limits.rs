@@ -1,8 +1,12 @@
 //! The JSON of a plugin's limits.
 
+use std::sync::Arc;
+
 use plugin_core::{clock, go_duration};
 use plugin_ratelimit::{
-    SharedBucket, SharedMode, concurrency::ConcurrencyLimitHandle, throttle::AdaptiveThrottleHandle,
+    SharedBucket, SharedMode,
+    concurrency::{ConcurrencyLimitHandle, KeyedConcurrencyLimitHandle},
+    throttle::AdaptiveThrottleHandle,
 };
 use serde::Serialize;
 
@@ -196,6 +200,44 @@ impl Concurrency {
             waiting: stats.waiting,
             admitted: stats.admitted,
             refused: stats.refused,
+        }
+    }
+}
+
+/// Of each client, address or header.
+#[derive(Serialize)]
+pub(super) struct KeyedConcurrency {
+    /// Of each key; `null` while nothing is limited.
+    limit: Option<u32>,
+    in_flight: u64,
+    admitted: u64,
+    refused: u64,
+    /// Keys with a call in flight that are counted by themselves, and how many may be.
+    keys: usize,
+    max_keys: u32,
+    /// Calls whose key found no place of its own.
+    overflowed: u64,
+    top_keys: Vec<KeyInFlightJson>,
+}
+
+#[derive(Serialize)]
+struct KeyInFlightJson {
+    key: String,
+    in_flight: u32,
+}
+
+impl KeyedConcurrency {
+    pub(super) fn of(handle: &KeyedConcurrencyLimitHandle<Arc<str>>) -> Self {
+        let (stats, top) = (handle.stats(), handle.top_keys(TOP_KEYS).into_iter());
+        Self {
+            limit: stats.limit,
+            in_flight: stats.in_flight,
+            admitted: stats.admitted,
+            refused: stats.refused,
+            keys: stats.keys,
+            max_keys: stats.max_keys,
+            overflowed: stats.overflowed,
+            top_keys: top.map(|of| KeyInFlightJson { key: of.key.to_string(), in_flight: of.in_flight }).collect(),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Family {
 }
 
 /// Every family but the histogram.
-pub(super) static FAMILIES: [Family; 22] = [
+pub(super) static FAMILIES: [Family; 23] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled, caller (its fault).",
@@ -122,6 +122,12 @@ pub(super) static FAMILIES: [Family; 22] = [
         tell: |plugin, tell| one(plugin.concurrency_refused, tell),
     },
     Family {
+        name: "plugin_concurrency_per_key_refusals_total",
+        help: "Calls that were refused because as many of their client, address or header were in flight as may be.",
+        kind: FamilyKind::Counter,
+        tell: |plugin, tell| one(plugin.concurrency_per_key_refused, tell),
+    },
+    Family {
         name: "plugin_throttle_refusals_total",
         help: "Calls that the adaptive throttle refused.",
         kind: FamilyKind::Counter,
@@ -195,6 +201,7 @@ pub(super) struct Reading<'p> {
     concurrency: Option<ConcurrencyLimitStats>,
     concurrency_waiting: Option<u64>,
     concurrency_refused: Option<u64>,
+    concurrency_per_key_refused: Option<u64>,
     throttled: Option<u64>,
     retries: Option<u64>,
     restarts: Option<u64>,
@@ -230,6 +237,7 @@ impl<'p> Reading<'p> {
             concurrency: controls.concurrency.as_ref().map(|limit| limit.stats()),
             concurrency_waiting: sum(&limits, |stats| u64::from(stats.waiting)),
             concurrency_refused: sum(&limits, |stats| stats.refused),
+            concurrency_per_key_refused: controls.concurrency_per_key.as_ref().map(|limit| limit.stats().refused),
             throttled: controls.adaptive_throttle.as_ref().map(|throttle| throttle.stats().refused),
             retries: controls.retry.as_ref().map(|retry| retry.stats().retries),
             restarts: process.map(|process| process.restarts),
