@@ -263,6 +263,14 @@ impl<'r> Keys<'r> {
         self.place(name).node().is_some_and(|node| key.is_none_or(|key| !key.is_absent(&node.to_value())))
     }
 
+    /// Whether the key is there with another value than its default, right or wrong. A default was filled in, or stands in a file that
+    /// repeats what is in effect: it asks for nothing.
+    #[must_use]
+    pub fn has_other_than_default(&self, name: &str) -> bool {
+        let default = self.values.table().key(name).and_then(settings::Key::default_value);
+        self.has(name) && self.place(name).node().is_none_or(|node| Some(node.to_value()) != default)
+    }
+
     /// Where the value of a key is; where the section is when there is none.
     #[must_use]
     pub fn span(&self, name: &str) -> Span {

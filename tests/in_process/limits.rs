@@ -241,7 +241,11 @@ async fn a_client_that_fills_its_share_of_the_places_leaves_the_others_theirs() 
     let refused = greedy.iter().find(|answer| answer.status != StatusCode::OK).expect("seven");
     assert_eq!((refused.status.as_u16(), &*refused.code()), (503, "OVERLOAD_2001"));
     let limit = &detail["concurrency_per_key"];
-    assert_eq!((&limit["limit"], &limit["keys"], &limit["max_keys"]), (&3.into(), &1.into(), &100_000.into()), "{limit}");
+    assert_eq!(
+        (&limit["limit"], &limit["keys"], &limit["max_keys"]),
+        (&3.into(), &1.into(), &100_000.into()),
+        "{limit}"
+    );
     assert_eq!((&limit["top_keys"][0]["key"], &limit["top_keys"][0]["in_flight"]), (&"a".into(), &3.into()), "{limit}");
     let detail = gateway.detail().await;
     assert_eq!(detail["concurrency"]["refused"], 0, "what one has too many takes no place of the limit for all");

@@ -63,7 +63,7 @@ pub(in crate::config) fn concurrency(keys: &mut Keys<'_>, name: &'static str) ->
             limit if limit.order() != QueueOrder::Codel => (&["target", "interval"], "without `order: codel`"),
             _ => (&[], ""),
         };
-        for name in unused.iter().filter(|name| keys.has(name)) {
+        for name in unused.iter().filter(|name| keys.has_other_than_default(name)) {
             keys.fault(name, Code::ConfigSchema, format!("`{name}` has no effect {why}"));
         }
         limit

@@ -157,7 +157,9 @@ pub(in crate::config) fn rate_limit(keys: &mut Keys<'_>, name: &'static str) -> 
     on(keys, name, |keys| {
         let (limit, key) = (keys.make(), call_key(keys));
         if !keys.has("key") {
-            for name in ["max_keys", "without_key", "plans"].into_iter().filter(|name| keys.has(name)) {
+            for name in
+                ["max_keys", "without_key", "plans"].into_iter().filter(|name| keys.has_other_than_default(name))
+            {
                 let problem = format!("`{name}` has no effect without `key`, which says what has a limit of its own");
                 keys.fault(name, Code::ConfigSchema, problem);
             }

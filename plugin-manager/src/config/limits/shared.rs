@@ -28,7 +28,7 @@ pub(super) fn shared(keys: &mut Keys<'_>) -> Option<RedisConfig> {
         }
         keys.section("redis", Keys::make).flatten()
     });
-    if keys.has("shared") && keys.has("max_keys") {
+    if keys.has("shared") && keys.has_other_than_default("max_keys") {
         let problem =
             "`max_keys` has no effect beside `shared`, where `redis.max_keys` bounds what this gateway remembers";
         keys.fault("max_keys", Code::ConfigSchema, problem);

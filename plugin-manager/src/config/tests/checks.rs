@@ -256,14 +256,19 @@ fn a_limit_says_what_of_it_would_have_no_effect() {
     says(&http("endpoint: 'http://h', concurrency: {max: 0}"), "concurrency.max: ");
     says(&http("endpoint: 'http://h', concurrency: {min: 3}"), "concurrency.min: ");
     for (keys, problem) in [
-        ("queue: 0, max_wait: 1s", "max_wait: `max_wait` has no effect with `queue: 0`"),
+        ("queue: 0, max_wait: 2s", "max_wait: `max_wait` has no effect with `queue: 0`"),
         ("queue: 0, order: lifo", "order: `order` has no effect with `queue: 0`"),
         ("target: 1ms", "target: `target` has no effect without `order: codel`"),
         ("order: lifo, interval: 1s", "interval: `interval` has no effect without `order: codel`"),
     ] {
         says(&http(&format!("endpoint: 'http://h', concurrency: {{{keys}}}")), &format!("concurrency.{problem}"));
     }
-    for fine in ["queue: 0", "order: codel, target: 1ms", "queue: 5, max_wait: 1s, order: lifo"] {
+    for fine in [
+        "queue: 0",
+        "queue: 0, max_wait: 1s, order: fifo",
+        "order: codel, target: 1ms",
+        "queue: 5, max_wait: 1s, order: lifo",
+    ] {
         assert!(try_read(&http(&format!("endpoint: 'http://h', concurrency: {{{fine}}}"))).is_ok(), "{fine}");
     }
     says(&http("instances: [{endpoint: 'http://h', concurrency: {max: 0}}]"), "instances[0].concurrency.max: ");

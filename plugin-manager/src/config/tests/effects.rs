@@ -229,7 +229,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("server.client_rate_limit", "burst_size", "burst_size: 1", "burst_size: 2"),
     ("server.client_rate_limit", "time_window", "time_window: 1s", "time_window: 1m"),
     ("server.client_rate_limit", "max_keys", "max_keys: 5", "max_keys: 6"),
-    ("server.client_rate_limit", "plans", "plugins: [{name: a, transport: http, endpoint: 'http://h'}], server: {auth: [{name: b, method: bearer, token: t}], client_rate_limit: {burst_size: 3}}", "plugins: [{name: a, transport: http, endpoint: 'http://h'}], server: {auth: [{name: b, method: bearer, token: t}], client_rate_limit: {burst_size: 3, plans: [{for: [b]}]}}"),
+    ("server.client_rate_limit", "plans", "plugins: [{name: a, transport: http, endpoint: 'http://h'}]\nserver: {auth: [{name: b, method: bearer, token: t}], client_rate_limit: {burst_size: 3}}", "plugins: [{name: a, transport: http, endpoint: 'http://h'}]\nserver: {auth: [{name: b, method: bearer, token: t}], client_rate_limit: {burst_size: 3, plans: [{for: [b]}]}}"),
     ("server.client_rate_limit", "shared", "burst_size: 20", "burst_size: 20, shared: {redis: {url: 'redis://h'}}"),
     ("client_ip", "trusted_proxies", "trusted_proxies: [10.0.0.1]", "trusted_proxies: [10.0.0.2]"),
     ("client_ip", "forwarded_by", "forwarded_by: x-forwarded-for", "forwarded_by: forwarded"),

@@ -104,12 +104,22 @@ fn what_is_shown_says_whether_a_section_is_on() {
         show(&file, None, &no_env).unwrap()
     };
     let shown = show_of("rate_limit: {requests_per_second: 2}");
-    assert!(
-        shown.contains("rate_limit:\n      requests_per_second: 2\n      enabled: true\n      burst_size: 20"),
-        "{shown}"
-    );
+    let on = "rate_limit:\n      requests_per_second: 2\n      enabled: true\n";
+    assert!(shown.contains(on) && shown.contains("\n      burst_size: 20\n"), "{shown}");
     for section in ["priority: 0", "rate_limit: {enabled: false}"] {
         let shown = show_of(section);
         assert!(shown.contains("rate_limit:\n      enabled: false\n"), "{section}: {shown}");
+    }
+}
+
+#[test]
+fn what_is_shown_is_a_configuration_whatever_of_it_has_no_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("g.yaml");
+    for section in ["rate_limit: {burst_size: 3}", "concurrency: {queue: 0}", "concurrency: {max: 3}"] {
+        std::fs::write(&file, format!("plugins: [{{name: a, transport: inproc, type: x, {section}}}]")).unwrap();
+        let shown = show(&file, None, &no_env).unwrap();
+        std::fs::write(&file, &shown).unwrap();
+        assert_eq!(show(&file, None, &no_env).unwrap(), shown, "{section}");
     }
 }
