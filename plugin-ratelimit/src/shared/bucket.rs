@@ -102,8 +102,9 @@ impl SharedBucket {
         self.0.config()
     }
 
-    /// Changes the settings on this instance; the others are to be told too. What is owed is kept as the time until the bucket
-    /// is full, at most that of an empty one.
+    /// Changes the settings on this instance; the others are to be told too. What is owed is kept: a bucket that lacks seven
+    /// tokens still lacks seven, and a smaller burst lets nobody through until the difference is paid. An instance that has other
+    /// settings meanwhile refills nothing.
     pub fn reconfigure(&self, config: RateLimitConfig) {
         *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     }

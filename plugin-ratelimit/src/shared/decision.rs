@@ -74,8 +74,7 @@ impl Buckets {
         }
         let now = clock::now().as_nanos();
         let id = self.keys.id(key);
-        let share = share_of(limit, self.link.replicas());
-        let pending = Pending { n, limit, id, cell: self.keys.cell(id, share, now) };
+        let pending = Pending { n, limit, id, cell: self.keys.cell(id, now) };
         match self.link.mode() {
             SharedMode::Local => {
                 // Where the keeper has ended with its runtime, this is where another one begins.
@@ -224,7 +223,7 @@ impl Buckets {
         }
         let (now, share) = (now(), share_of(limit, self.link.replicas()));
         let full_at = |cell: &KeyCell| cell.state().share_is_full_at(share, now);
-        let arrival = self.keys.look(self.keys.id(key), share, now, full_at);
+        let arrival = self.keys.look(self.keys.id(key), now, full_at);
         share.limit.quota(arrival, now)
     }
 }
