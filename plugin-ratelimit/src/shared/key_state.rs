@@ -100,6 +100,9 @@ impl KeyState {
     /// What is owed stays as many tokens when each takes another time.
     fn count_at(&mut self, interval: u64, now: u64) {
         let from = std::mem::replace(&mut self.interval, interval);
+        if from == interval {
+            return;
+        }
         let paying = self.paying.iter_mut();
         for moment in [&mut self.seen, &mut self.share, &mut self.reserve.arrival].into_iter().chain(paying) {
             *moment = gcra::rescale(*moment, now, from, interval);
@@ -110,6 +113,9 @@ impl KeyState {
     fn count_share_at(&mut self, share: Share, now: u64) {
         self.count_at(share.whole, now);
         let from = std::mem::replace(&mut self.replicas, share.replicas);
+        if from == share.replicas {
+            return;
+        }
         // What lies behind this is the share's own.
         let base = self.seen.max(now);
         for moment in std::iter::once(&mut self.share).chain(self.paying.iter_mut()) {
