@@ -18,14 +18,15 @@ local value = redis.call('GET', KEYS[1])
 if value then
   -- A double does not hold nanoseconds since 1970, so the two parts are read one by one.
   local s, n = string.sub(value, 1, -10), tonumber(string.sub(value, -9))
-  local whole, terms = string.match(s, '^(%d+)%.00000000(%d+)$')
-  if terms and #terms == 34 then
-    s, pace, bound = whole, tonumber(string.sub(terms, 1, 17)), tonumber(string.sub(terms, 18))
+  -- The dot.
+  if string.byte(value, -52) == 46 then
+    s = string.sub(value, 1, -53)
+    pace, bound = tonumber(string.sub(value, -43, -27)), tonumber(string.sub(value, -26, -10))
   else
     bound = 365 * 24 * 3600 * 1e9
   end
   s = tonumber(s)
-  if not (s and n and pace > 0) then
+  if not (s and n and bound and pace and pace > 0) then
     return redis.error_reply('WRONGTYPE the value is not that of a rate limit')
   end
   stored = math.max((s - seconds) * 1e9 + (n - nanos), 0)

@@ -107,11 +107,13 @@ async fn a_key_of_another_type_is_decided_by_the_share_and_all_others_are_not() 
     let bucket = SharedBucket::new(&store, "limit", without_refill(10));
     let _: u32 = server.query("LPUSH ratelimit:limit:{list} 1").await;
     let _: () = server.query("SET ratelimit:limit:{text} something").await;
-    for key in ["list", "text"] {
+    let long = format!("1764377663.00000000{}", "x".repeat(43));
+    let _: () = server.query(&format!("SET ratelimit:limit:{{long}} {long}")).await;
+    for key in ["list", "text", "long"] {
         assert_eq!(passing(&bucket, key, 20).await, 5, "{key}");
     }
     assert_eq!(passing(&bucket, "other", 20).await, 10);
-    assert_eq!((bucket.stats().local, store.status().mode), (40, SharedMode::Shared));
+    assert_eq!((bucket.stats().local, store.status().mode), (60, SharedMode::Shared));
     assert_eq!(server.query::<String>("GET ratelimit:limit:{text}").await, "something", "it is not overwritten");
 }
 
