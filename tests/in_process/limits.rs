@@ -42,6 +42,7 @@ struct Limited {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
+#[derive(Debug)]
 struct Answer {
     status: StatusCode,
     headers: http::HeaderMap,
@@ -137,6 +138,8 @@ async fn each_client_has_a_limit_of_its_own_by_the_name_under_which_it_is_known(
     for header in ["retry-after", "ratelimit", "ratelimit-policy", "x-request-id"] {
         assert!(refused.headers.contains_key(header), "{header}: {:?}", refused.headers);
     }
+    let said = String::from_utf8_lossy(&refused.body);
+    assert!(said.contains("of this client, for all plugins: the rate limit is used up"), "{said}");
     assert_eq!(gateway.detail().await["calls"]["total"], 4, "what never became a call is not counted as one");
     let status: Value = serde_json::from_str(&gateway.admin("/admin/v1/status").await).expect("JSON");
     let clients = &status["client_rate_limit"];
@@ -172,12 +175,18 @@ async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
     let gateway = Limited::start(&format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant'}}"), "").await;
     assert_eq!(gateway.passing(3, &[("x-plugin-tenant", "acme")]).await, 2);
     assert_eq!(gateway.passing(1, &[("x-plugin-tenant", "globex")]).await, 1);
+    let refused = gateway.call("{}", &[("x-plugin-tenant", "acme")]).await;
+    assert!(refused.headers.contains_key("retry-after") && refused.headers.contains_key("ratelimit"), "{refused:?}");
+    assert_eq!(
+        refused.headers["ratelimit-policy"], "\"default\";q=2;w=1",
+        "a plugin's limit says as much as a client's"
+    );
     assert_eq!(gateway.passing(3, &[]).await, 2, "those without a key share one");
     let limit = &gateway.detail().await["rate_limit"];
     assert_eq!((&limit["top_keys"][0]["key"], &limit["top_keys"][0]["owed"]), (&"acme".into(), &2.into()), "{limit}");
     assert_eq!(
         (&limit["refused"], &limit["keys"], &limit["without_key"]),
-        (&2.into(), &2.into(), &3.into()),
+        (&3.into(), &2.into(), &3.into()),
         "{limit}"
     );
     let metrics = gateway.admin("/metrics").await;
@@ -470,6 +479,13 @@ async fn two_gateways_over_one_redis_let_through_what_one_would_and_none_fails_w
     let shared = &one.detail().await["rate_limit"]["shared"];
     assert_eq!(shared["mode"], "local", "{shared}");
     assert!(one.admin("/metrics").await.contains("plugin_rate_limit_shared{plugin=\"work\"} 0"));
+    let status: Value = serde_json::from_str(&one.admin("/admin/v1/status").await).expect("JSON");
+    let stores = status["shared_limits"].as_array().expect("a list");
+    assert_eq!(
+        (stores.len(), &stores[0]["mode"], &stores[0]["prefix"]),
+        (1, &"local".into(), &"two".into()),
+        "{status}"
+    );
     redis.child = Redis::spawn(&redis.dir);
     until_redis_decides(&[&one, &other]).await;
     assert!(one.admin("/metrics").await.contains("plugin_rate_limit_shared{plugin=\"work\"} 1"));

@@ -30,19 +30,8 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
         }
         let shared = &rate["shared"];
         if shared.is_object() {
-            let who = match shared["mode"].as_str() {
-                Some("shared") => format!("Redis decides ({})", text(&shared["redis"])),
-                Some("local") => {
-                    let share = number(shared, "replicas").max(1);
-                    format!(
-                        "Redis is away ({}: {}), and 1/{share} of it is let through here",
-                        text(&shared["redis"]),
-                        text(&shared["reason"])
-                    )
-                }
-                _ => "Redis is being connected".to_owned(),
-            };
-            said.push_str(&format!("; {who}, for {}", brief(&shared["for"])));
+            let who = decides(shared);
+            said.push_str(&format!("; {who}"));
         }
         lines.push(("rate limit", said));
     }
@@ -109,6 +98,23 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// Who decides a limit that is kept there.
+pub(super) fn decides(shared: &Value) -> String {
+    let who = match shared["mode"].as_str() {
+        Some("shared") => format!("Redis decides ({})", text(&shared["redis"])),
+        Some("local") => {
+            let share = shared["replicas"].as_u64().unwrap_or_default().max(1);
+            format!(
+                "Redis is away ({}: {}), and 1/{share} of it is let through here",
+                text(&shared["redis"]),
+                text(&shared["reason"])
+            )
+        }
+        _ => format!("Redis is being connected ({})", text(&shared["redis"])),
+    };
+    format!("{who}, for {}", brief(&shared["for"]))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -161,6 +167,8 @@ mod tests {
         );
         let decides = with(json!({"redis": "redis://h:6379", "mode": "shared", "for": "1m", "replicas": 3}));
         assert!(decides[0].ends_with("; Redis decides (redis://h:6379), for 1m"), "{decides:?}");
+        let connecting = with(json!({"redis": "redis://h:6379", "mode": "connecting", "for": "1s", "replicas": 1}));
+        assert!(connecting[0].ends_with("; Redis is being connected (redis://h:6379), for 1s"), "{connecting:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     ages::Ages,
     answer,
     args::{self, Call, DrainArgs, NameArgs, Plugins, Remote},
-    certificates, detail,
+    certificates, detail, limits,
     output::{count, say, say_json, were},
     plugin_trouble,
     table::columns,
@@ -102,6 +102,9 @@ pub(super) fn status(remote: &Remote) -> Outcome {
         _ => format!("{} ({starting} starting)", number("plugins", "plugin")),
     };
     say(format_args!("{plugins}, {}, {} in flight", number("calls", "call"), status["in_flight"]))?;
+    for shared in status["shared_limits"].as_array().into_iter().flatten() {
+        say(format_args!("shared limits with the prefix {}: {}", text(&shared["prefix"]), limits::decides(shared)))?;
+    }
     // Each listener's; of plugins there may be many.
     let wanted = |one: &&Value| one["listener"].is_string() || certificates::is_in_trouble(one);
     for one in status["certificates"].as_array().into_iter().flatten().filter(wanted) {

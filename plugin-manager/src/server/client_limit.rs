@@ -102,6 +102,14 @@ impl ClientLimit {
         }
     }
 
+    /// The connection to Redis, where it is shared.
+    pub(super) fn store(&self) -> Option<RedisStore> {
+        match &self.0.buckets {
+            Buckets::Own(_) => None,
+            Buckets::Shared(bucket) => Some(bucket.store().clone()),
+        }
+    }
+
     /// Takes a token of this caller.
     pub(super) async fn admit(&self, caller: &Caller) -> Result<(), Rejected> {
         let admitted = match &self.0.buckets {

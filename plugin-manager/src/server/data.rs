@@ -206,7 +206,7 @@ where
             // Nobody waits any more for Redis or the call, which says so itself.
             () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => Ok(()),
         };
-        admitted.map_err(Fault::refused)?;
+        admitted.map_err(Fault::of_client_limit)?;
     }
     let name = name?;
     // Before the body is read: an unknown name must not cost the memory of a payload.

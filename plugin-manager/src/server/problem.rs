@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
-use plugin_core::{AsHttpResponse, Code, PluginError, Quota, Rejected, Sent};
+use plugin_core::{AsHttpResponse, Code, PluginError, Rejected, Sent};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -71,21 +71,19 @@ pub(super) struct Fault {
     is_counted: bool,
     /// Whether the plugin had answered, whatever its code says.
     is_answered: bool,
-    /// What the limit allows that has refused it.
-    quota: Option<Quota>,
 }
 
 impl Fault {
     /// A fault of the request itself, of which nothing was sent.
     pub(super) fn of(status: StatusCode, code: Code, problem: impl Into<Cow<'static, str>>) -> Self {
         let error = PluginError::new(code, problem).with_sent(Sent::Nothing);
-        Self { error, status: Some(status), is_counted: false, is_answered: false, quota: None }
+        Self { error, status: Some(status), is_counted: false, is_answered: false }
     }
 
-    /// A refusal of a layer, of which nothing was sent.
-    pub(super) fn refused(rejected: Rejected) -> Self {
-        let quota = rejected.quota();
-        Self { quota, ..Self::from(PluginError::from(rejected)) }
+    /// A refusal of the limit of clients, which is no plugin's.
+    pub(super) fn of_client_limit(rejected: Rejected) -> Self {
+        let said = format!("of this client, for all plugins: {}", PluginError::from(rejected).message());
+        Self::from(PluginError::refused(rejected, said))
     }
 
     /// What it is answered with.
@@ -133,7 +131,7 @@ impl Fault {
 
 impl From<PluginError> for Fault {
     fn from(error: PluginError) -> Self {
-        Self { error, status: None, is_counted: false, is_answered: false, quota: None }
+        Self { error, status: None, is_counted: false, is_answered: false }
     }
 }
 
@@ -230,7 +228,7 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(quota) = fault.quota {
+    if let Some(quota) = error.rejected().and_then(Rejected::quota) {
         AsHttpResponse::tell_quota(headers, quota);
     }
     if code == Code::Unauthenticated {

@@ -2,12 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use plugin_core::{Quota, Rejected};
 
-use super::{RedisStore, SharedStatus, decision::Buckets};
+use super::{
+    RedisStore, SharedStatus,
+    decision::Buckets,
+    terms::{AllTerms, Limits},
+};
 use crate::RateLimitConfig;
 
 /// Buckets of tokens, one for each key, that all instances with the same Redis, prefix and name take from. Every clone is the
@@ -62,7 +66,42 @@ impl SharedBucket {
     /// Buckets of this name, which start full. Two limits that are not the same have different names.
     #[must_use]
     pub fn new(store: &RedisStore, name: impl Into<String>, config: RateLimitConfig) -> Self {
-        Self(Arc::new(Buckets::new(Arc::clone(&store.link), name.into(), config)))
+        Self::made(store, name.into(), config, None)
+    }
+
+    /// Gives some keys settings of their own, such as those of a tenant's plan; where the function answers `None`, those of
+    /// all keys hold. All instances are to be given the same function.
+    ///
+    /// The function is asked at each decision, before any lock is taken, and must be quick; if it panics, the request does. For
+    /// a request that has no key it is asked of the empty one, whose bucket that is. What it answers holds from this decision on,
+    /// in Redis and in this instance's share, and keeps what is owed: a key that lacks seven tokens at its old rate lacks seven
+    /// at the new one.
+    ///
+    /// ```no_run
+    /// use plugin_ratelimit::{RateLimitConfig, RedisConfig, RedisStore, SharedBucket};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::new(RedisConfig::builder("redis://cache.internal:6379").build()?);
+    /// let free = RateLimitConfig::builder().with_requests_per_second(1.0).with_burst_size(2).build()?;
+    /// let paid = RateLimitConfig::builder().with_requests_per_second(100.0).with_burst_size(200).build()?;
+    /// let tenants = SharedBucket::with_limits(&store, "tenants", free, move |tenant| (tenant == "acme").then_some(paid));
+    /// assert!(tenants.try_acquire("acme", 150).await.is_ok());
+    /// assert!(tenants.try_acquire("globex", 3).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_limits(
+        store: &RedisStore,
+        name: impl Into<String>,
+        config: RateLimitConfig,
+        limits: impl Fn(&str) -> Option<RateLimitConfig> + Send + Sync + 'static,
+    ) -> Self {
+        Self::made(store, name.into(), config, Some(Box::new(limits)))
+    }
+
+    fn made(store: &RedisStore, name: String, config: RateLimitConfig, limits: Option<Limits>) -> Self {
+        Self(Arc::new(Buckets::new(Arc::clone(&store.link), name, AllTerms::new(config, limits))))
     }
 
     /// Takes `n` tokens of a key now, or none. For one limit over everything the key is empty. Zero tokens are always there.
@@ -75,7 +114,7 @@ impl SharedBucket {
     /// # Errors
     ///
     /// `RATELIMIT_1501`: with [`retry_after`](Rejected::retry_after) when the tokens are not there yet; without it when `n` is
-    /// more than the bucket ever holds. Never because Redis is away.
+    /// more than the key's bucket ever holds. Never because Redis is away.
     ///
     /// # Panics
     ///
@@ -96,16 +135,17 @@ impl SharedBucket {
         self.0.quota(key).await
     }
 
-    /// The settings.
+    /// The settings of all keys, but those that have [their own](Self::with_limits).
     #[must_use]
     pub fn config(&self) -> RateLimitConfig {
-        self.0.config()
+        self.0.terms.config()
     }
 
-    /// Changes the settings on this instance; the others are to be told too. What is owed is kept as the time until the bucket
-    /// is full, at most that of an empty one.
+    /// Changes the settings on this instance; the others are to be told too. What is owed is kept: a bucket that lacks seven
+    /// tokens still lacks seven, and a smaller burst lets nobody through until the difference is paid. An instance that has other
+    /// settings meanwhile refills nothing. Keys with settings of their own have these still.
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        self.0.terms.reconfigure(config);
     }
 
     /// Limits again, on this instance.

@@ -1,27 +1,50 @@
--- One decision over one bucket, kept as the moment at which it is full again: nanoseconds since 1970.
+-- One decision over one bucket, kept as the moment at which it is full again, beside the terms that this is counted at.
 -- KEYS[1] the bucket. ARGV: interval, tolerance (ns), tokens, most, shift (ns).
 -- Takes from `tokens` to `most` of what is there, or nothing. `shift` is paid (above zero) or given back (below) first.
--- Answers {taken, debt in ns}. What is absent, or in the past, is a full bucket; nothing is ever owed beyond `tolerance`.
+-- Answers {taken, debt in ns}, more than `tolerance` where others may owe more. What is absent, or in the past, is a full bucket.
+--
+-- Who asks may have other settings than who asked before, for as long as a change goes round. What is owed is tokens, at the
+-- interval of the one who wrote them, and each counts them at his own: so none of them refills what another has used up.
+--
+-- Seconds since 1970, `.00000000`, 17 digits of the interval, 17 of the most that can be owed at it, 9 of nanoseconds. Gateways
+-- that know the seconds and nanoseconds alone read these two: a double of so many seconds ends before the other digits.
+-- What these gateways write has neither interval nor bound: the asker's interval holds, and the longest time that settings allow.
 local interval, tolerance = tonumber(ARGV[1]), tonumber(ARGV[2])
 local tokens, most, shift = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local seconds, nanos = tonumber(time[1]), tonumber(time[2]) * 1000
-local debt = 0
+local stored, pace, bound, is_cut = 0, interval, tolerance, false
 local value = redis.call('GET', KEYS[1])
 if value then
   -- A double does not hold nanoseconds since 1970, so the two parts are read one by one.
-  local s, n = tonumber(string.sub(value, 1, -10)), tonumber(string.sub(value, -9))
-  if not (s and n) then
+  local s, n = string.sub(value, 1, -10), tonumber(string.sub(value, -9))
+  -- The dot.
+  if string.byte(value, -52) == 46 then
+    s = string.sub(value, 1, -53)
+    pace, bound = tonumber(string.sub(value, -43, -27)), tonumber(string.sub(value, -26, -10))
+  else
+    bound = 365 * 24 * 3600 * 1e9
+  end
+  s = tonumber(s)
+  if not (s and n and bound and pace and pace > 0) then
     return redis.error_reply('WRONGTYPE the value is not that of a rate limit')
   end
-  debt = (s - seconds) * 1e9 + (n - nanos)
+  stored = math.max((s - seconds) * 1e9 + (n - nanos), 0)
+  if stored == 0 then pace, bound = interval, tolerance end
+  -- Nobody can owe so much: the clock was set back. It must be kept, or it would be as much at the next question.
+  is_cut = stored > bound
+  stored = math.min(stored, bound)
 end
--- After a change to a faster limit, or of the clock. It must be kept, or the debt would be as large at the next question; but not
--- of a look, which asks for nothing and may come with another limit.
-local is_less = debt > tolerance and tokens > 0
-debt = math.min(math.max(debt, 0), tolerance)
-if shift ~= 0 then
-  debt = math.min(math.max(debt + shift, 0), tolerance)
+-- Rounded up wherever it is counted at another interval: no part of a token is given away.
+local function counted(debt, from, to)
+  if from == to then return debt end
+  return math.ceil(debt * to / from)
+end
+local debt = counted(stored, pace, interval)
+if shift > 0 then
+  debt = math.max(debt, math.min(debt + shift, tolerance))
+elseif shift < 0 then
+  debt = math.max(debt + shift, 0)
 end
 local taken = 0
 local free = math.floor((tolerance - debt) / interval)
@@ -29,9 +52,24 @@ if tokens <= free then
   taken = math.min(most, free)
   debt = debt + taken * interval
 end
-if taken > 0 or shift ~= 0 or is_less then
-  local sum = nanos + debt
-  local text = string.format('%.0f%09.0f', seconds + math.floor(sum / 1e9), sum % 1e9)
-  redis.call('SET', KEYS[1], text, 'PX', string.format('%.0f', math.floor(debt / 1e6) + 1))
+-- After a change to a faster limit who is refused must write it, or what is owed would come back as slowly as before. A look asks
+-- for nothing, may come with another limit, and writes nothing.
+local is_faster = debt > 0 and interval < pace
+if taken > 0 or shift ~= 0 or (tokens > 0 and (is_cut or is_faster)) then
+  if taken > 0 or interval <= pace then
+    bound = debt > tolerance and counted(bound, pace, interval) or tolerance
+    stored, pace = debt, interval
+  else
+    -- Who takes nothing does not slow down what others owe.
+    stored = shift ~= 0 and counted(debt, interval, pace) or stored
+    bound = stored > bound and counted(tolerance, interval, pace) or bound
+  end
+  local sum = nanos + stored
+  local text = string.format('%.0f.00000000%017.0f%017.0f%09.0f', seconds + math.floor(sum / 1e9), pace, bound, sum % 1e9)
+  redis.call('SET', KEYS[1], text, 'PX', string.format('%.0f', math.floor(stored / 1e6) + 1))
+end
+-- What is beyond this asker's bucket goes at the pace of those who owe it.
+if debt > tolerance and pace < interval then
+  debt = tolerance + counted(debt - tolerance, interval, pace)
 end
 return {taken, debt}

@@ -1,7 +1,7 @@
 //! One decision: by what is known, by Redis, or by this instance's share.
 
 use std::sync::{
-    Arc, PoisonError, RwLock,
+    Arc,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -16,8 +16,9 @@ use super::{
     keys::{KeyCell, KeyId, Keys},
     link::Link,
     script::Question,
+    terms::{AllTerms, Terms},
 };
-use crate::{RateLimitConfig, WithoutKey, gcra::Limit};
+use crate::{WithoutKey, gcra::Limit};
 
 /// The longest key that is written as it is; of a longer one, its SHA-1.
 const LONGEST_KEY: usize = 128;
@@ -29,7 +30,7 @@ pub(super) const KEYLESS: &str = "";
 pub(super) struct Buckets {
     pub(super) link: Arc<Link>,
     pub(super) name: String,
-    pub(super) config: RwLock<RateLimitConfig>,
+    pub(super) terms: AllTerms,
     pub(super) enabled: AtomicBool,
     pub(super) keys: Keys,
     pub(super) allowed: StripedCounter,
@@ -39,10 +40,10 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    pub(super) fn new(link: Arc<Link>, name: String, config: RateLimitConfig) -> Self {
+    pub(super) fn new(link: Arc<Link>, name: String, terms: AllTerms) -> Self {
         Self {
             name,
-            config: RwLock::new(config),
+            terms,
             enabled: AtomicBool::new(true),
             keys: Keys::new(link.config.max_keys()),
             link,
@@ -51,10 +52,6 @@ impl Buckets {
             local: StripedCounter::new(),
             without_key: StripedCounter::new(),
         }
-    }
-
-    pub(super) fn config(&self) -> RateLimitConfig {
-        *self.config.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_enabled(&self) -> bool {
@@ -67,15 +64,15 @@ impl Buckets {
         if n == 0 || !self.is_enabled() {
             return Ok(Ok(()));
         }
-        let limit = self.config().limit();
+        let terms = self.terms.of(key);
+        let limit = terms.limit;
         if u64::from(n) > limit.burst() {
             self.refused.add(1);
             return Ok(Err(Rejected::too_costly(n.into(), limit.burst())));
         }
         let now = clock::now().as_nanos();
         let id = self.keys.id(key);
-        let share = share_of(limit, self.link.replicas());
-        let pending = Pending { n, limit, id, cell: self.keys.cell(id, share, now) };
+        let pending = Pending { n, terms, id, cell: self.keys.cell(id, now) };
         match self.link.mode() {
             SharedMode::Local => {
                 // Where the keeper has ended with its runtime, this is where another one begins.
@@ -106,20 +103,20 @@ impl Buckets {
     }
 
     fn by_what_is_known(&self, pending: &Pending, now: u64) -> Option<Result<(), Rejected>> {
-        let known = pending.cell.as_ref()?.state().known(pending.limit, pending.n, now);
+        let known = pending.cell.as_ref()?.state().known(pending.terms.limit, pending.n, now);
         match known {
             Known::Reserved => Some(self.count(Ok(()))),
-            Known::Refused { arrival, wait } => Some(self.count(Err(pending.limit.refusal(arrival, now, wait)))),
+            Known::Refused { arrival, wait } => Some(self.count(Err(pending.terms.limit.refusal(arrival, now, wait)))),
             Known::Unknown => None,
         }
     }
 
     fn by_share(&self, pending: &Pending, now: u64) -> Result<(), Rejected> {
         self.local.add(1);
-        let share = share_of(pending.limit, self.link.replicas());
+        let share = share_of(pending.terms.limit, self.link.replicas());
         let taken = match &pending.cell {
             Some(cell) => cell.state().take_share(share, pending.n, now),
-            None => self.keys.overflow(pending.id).state().take_share(share, pending.n, now),
+            None => self.keys.overflow(pending.id, pending.terms, now).state().take_share(share, pending.n, now),
         };
         self.count(taken.map_err(|(arrival, wait)| share.limit.refusal(arrival, now, wait)))
     }
@@ -166,9 +163,11 @@ impl Buckets {
         match self.link.mode() {
             SharedMode::Local => Some(self.by_share(pending, now)),
             SharedMode::Connecting => None,
-            SharedMode::Shared => match cell.state().still_known(pending.limit, pending.n, now) {
+            SharedMode::Shared => match cell.state().still_known(pending.terms.limit, pending.n, now) {
                 Known::Reserved => Some(self.count(Ok(()))),
-                Known::Refused { arrival, wait } => Some(self.count(Err(pending.limit.refusal(arrival, now, wait)))),
+                Known::Refused { arrival, wait } => {
+                    Some(self.count(Err(pending.terms.limit.refusal(arrival, now, wait))))
+                }
                 Known::Unknown => None,
             },
         }
@@ -181,7 +180,7 @@ impl Buckets {
         batch: u32,
         deadline: time::Instant,
     ) -> Result<Result<(), Rejected>, Fault> {
-        let (n, limit) = (pending.n, pending.limit);
+        let (n, limit) = (pending.n, pending.terms.limit);
         let now = clock::now().as_nanos();
         let mut asking = Asking::new(pending.cell.as_deref());
         let question = asking.question(limit, self.link.replicas(), n, batch, now);
@@ -211,7 +210,8 @@ impl Buckets {
 
     /// What is there of a key, by Redis, or by this instance's share if it does not answer.
     pub(super) async fn quota(&self, key: &str) -> Option<Quota> {
-        let limit = self.config().limit();
+        let terms = self.terms.of(key);
+        let limit = terms.limit;
         let now = || clock::now().as_nanos();
         if Handle::try_current().is_ok() {
             keeper::ensure(&self.link);
@@ -224,7 +224,7 @@ impl Buckets {
         }
         let (now, share) = (now(), share_of(limit, self.link.replicas()));
         let full_at = |cell: &KeyCell| cell.state().share_is_full_at(share, now);
-        let arrival = self.keys.look(self.keys.id(key), share, now, full_at);
+        let arrival = self.keys.look(self.keys.id(key), terms, now, full_at);
         share.limit.quota(arrival, now)
     }
 }
@@ -232,7 +232,7 @@ impl Buckets {
 /// A request that Redis must decide on.
 pub(super) struct Pending {
     n: u32,
-    limit: Limit,
+    terms: Terms,
     id: KeyId,
     cell: Option<Arc<KeyCell>>,
 }

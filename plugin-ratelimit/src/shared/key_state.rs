@@ -9,7 +9,7 @@
 //! the instances.
 
 use super::script::{Answer, Question};
-use crate::gcra::Limit;
+use crate::gcra::{self, Limit};
 
 /// How long tokens may lie in reserve, and what counts as the demand of lately: 100 ms.
 pub(super) const PERIOD: u64 = 100_000_000;
@@ -21,10 +21,16 @@ pub(super) struct KeyState {
     /// When the bucket of this instance's share is full again. What it owes stays in it while a question pays it, so that others who
     /// must take from it meanwhile find it as it is.
     share: u64,
-    /// Whether a question is on its way that pays what the share owes.
-    is_paying: bool,
+    /// What the share was when a question was sent that is on its way and pays what it owes.
+    paying: Option<u64>,
     reserve: Reserve,
     demand: Demand,
+    /// The time of a token that the moments above are counted at, and the instances that those of the share are. Zero: nothing
+    /// was counted yet.
+    interval: u64,
+    replicas: u32,
+    /// The time of a token at which Redis answered last.
+    answered_at: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,8 +65,10 @@ pub(super) enum Known {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) question: Question,
-    /// What the share was when this question was to pay it; `None`: it pays nothing.
-    paid: Option<u64>,
+    /// Whether it pays what the share owes.
+    pays: bool,
+    /// The time of a token at which the answer counts.
+    interval: u64,
 }
 
 impl KeyState {
@@ -76,27 +84,43 @@ impl KeyState {
             return Known::Reserved;
         }
         // Tokens that lie in reserve have been taken, and may yet go back: Redis must be asked then.
-        let is_certain = self.reserve.tokens == 0 && self.share == 0;
-        let seen = self.seen(limit, now);
-        match limit.admit(seen, now, tokens.into()) {
-            None if is_certain => match limit.wait(seen, now, tokens.into()) {
-                Some(wait) => Known::Refused { arrival: seen, wait },
+        // Under a slower limit than it was told under, Redis may let what is owed come back at the pace of before.
+        let is_told = limit.interval <= self.answered_at;
+        let is_certain = is_told && self.reserve.tokens == 0 && self.share == 0;
+        self.count_at(limit.interval, now);
+        match limit.admit(self.seen, now, tokens.into()) {
+            None if is_certain => match limit.wait(self.seen, now, tokens.into()) {
+                Some(wait) => Known::Refused { arrival: self.seen, wait },
                 None => Known::Unknown,
             },
             _ => Known::Unknown,
         }
     }
 
-    /// When the shared bucket is full again: no later than an empty one, for the limit may have become faster since.
-    fn seen(&mut self, limit: Limit, now: u64) -> u64 {
-        self.seen = self.seen.min(now.saturating_add(limit.tolerance));
-        self.seen
+    /// What is owed stays as many tokens when each takes another time.
+    fn count_at(&mut self, interval: u64, now: u64) {
+        let from = std::mem::replace(&mut self.interval, interval);
+        if from == interval {
+            return;
+        }
+        let paying = self.paying.iter_mut();
+        for moment in [&mut self.seen, &mut self.share, &mut self.reserve.arrival].into_iter().chain(paying) {
+            *moment = gcra::rescale(*moment, now, from, interval);
+        }
     }
 
-    /// When the bucket of this instance's share is full again, no later than one that has just let the largest request through.
-    fn share(&mut self, share: Share, now: u64) -> u64 {
-        self.share = self.share.min(now.saturating_add(share.longest));
-        self.share
+    /// The same, also where a token of the share takes another time because there are more instances, or fewer.
+    fn count_share_at(&mut self, share: Share, now: u64) {
+        self.count_at(share.whole, now);
+        let from = std::mem::replace(&mut self.replicas, share.replicas);
+        if from == share.replicas {
+            return;
+        }
+        // What lies behind this is the share's own.
+        let base = self.seen.max(now);
+        for moment in std::iter::once(&mut self.share).chain(self.paying.iter_mut()) {
+            *moment = gcra::rescale(*moment, base, from.into(), share.replicas.into());
+        }
     }
 
     fn take_reserved(&mut self, tokens: u32, now: u64) -> bool {
@@ -118,6 +142,7 @@ impl KeyState {
         batch: u32,
         now: u64,
     ) -> Asked {
+        self.count_share_at(share_of(limit, replicas), now);
         let mut shift = 0_i64;
         if self.reserve.tokens > 0 && now >= self.reserve.until {
             let reserve = std::mem::take(&mut self.reserve);
@@ -125,22 +150,26 @@ impl KeyState {
             // What would have been refilled since is not given back.
             shift = -signed(cost.min(reserve.arrival.saturating_sub(now)));
         }
-        let share = self.share(share_of(limit, replicas), now);
-        let paid = Some(share).filter(|share| *share > 0 && !self.is_paying);
-        self.is_paying |= paid.is_some();
-        let owed = paid.unwrap_or_default().saturating_sub(self.seen(limit, now).max(now)) / u64::from(replicas.max(1));
+        let pays = self.share > 0 && self.paying.is_none();
+        let mut owed = 0;
+        if pays {
+            self.paying = Some(self.share);
+            owed = self.share.saturating_sub(self.seen.max(now)) / u64::from(replicas.max(1));
+        }
         let most = tokens.max(self.demand.recent(now).max(waiting).min(batch));
-        Asked { question: Question { tokens, most, shift: shift.saturating_add(signed(owed)) }, paid }
+        let question = Question { tokens, most, shift: shift.saturating_add(signed(owed)) };
+        Asked { question, pays, interval: limit.interval }
     }
 
     /// Redis has answered a question that was sent at this moment. Says whether the request has its tokens.
     pub(super) fn answered(&mut self, asked: &Asked, answer: Answer, sent: u64, now: u64) -> bool {
-        self.seen = sent.saturating_add(answer.debt);
-        if let Some(paid) = asked.paid {
+        self.answered_at = asked.interval;
+        // The settings may have changed meanwhile.
+        self.seen = gcra::rescale(sent.saturating_add(answer.debt), now, asked.interval, self.interval);
+        if asked.pays {
             // What was taken meanwhile is still to be paid.
-            let more = self.share.saturating_sub(paid);
+            let more = self.share.saturating_sub(self.paying.take().unwrap_or(self.share));
             self.share = if more > 0 { self.seen.max(now).saturating_add(more) } else { 0 };
-            self.is_paying = false;
         }
         let Some(left) = answer.taken.checked_sub(asked.question.tokens) else { return false };
         if left > 0 {
@@ -153,7 +182,9 @@ impl KeyState {
 
     /// Redis has not answered. What was to be paid is still owed.
     pub(super) fn unanswered(&mut self, asked: &Asked) {
-        self.is_paying &= asked.paid.is_none();
+        if asked.pays {
+            self.paying = None;
+        }
     }
 
     /// Takes tokens from this instance's share, or says after how many nanoseconds they are there.
@@ -176,12 +207,13 @@ impl KeyState {
 
     /// When the bucket of this instance's share is full again.
     pub(super) fn share_is_full_at(&mut self, share: Share, now: u64) -> u64 {
-        self.share(share, now).max(self.seen(share.limit, now))
+        self.count_share_at(share, now);
+        self.share.max(self.seen)
     }
 
     /// Whether nothing is lost when it is forgotten.
-    pub(super) fn is_idle(&mut self, share: Share, now: u64) -> bool {
-        self.share(share, now) <= now && (self.reserve.tokens == 0 || self.reserve.until <= now)
+    pub(super) fn is_idle(&self, now: u64) -> bool {
+        self.share <= now && (self.reserve.tokens == 0 || self.reserve.until <= now)
     }
 }
 
@@ -190,15 +222,16 @@ impl KeyState {
 pub(super) struct Share {
     /// As long to fill as the whole, with tokens that take longer.
     pub(super) limit: Limit,
-    /// The longest time until it is full again: that of the largest request, which passes when the share is full.
-    longest: u64,
+    /// The time of a token of the whole.
+    whole: u64,
+    replicas: u32,
 }
 
 /// The share of one of `replicas` instances.
 pub(super) fn share_of(limit: Limit, replicas: u32) -> Share {
-    let replicas = u64::from(replicas.max(1));
-    let interval = limit.interval.saturating_mul(replicas);
-    Share { limit: Limit { interval, ..limit }, longest: limit.tolerance.saturating_mul(replicas) }
+    let replicas = replicas.max(1);
+    let interval = limit.interval.saturating_mul(replicas.into());
+    Share { limit: Limit { interval, ..limit }, whole: limit.interval, replicas }
 }
 
 impl Demand {

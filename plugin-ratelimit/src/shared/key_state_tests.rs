@@ -125,44 +125,86 @@ fn a_request_that_is_larger_than_the_share_passes_when_the_share_is_full() {
 fn a_key_is_forgotten_only_when_nothing_is_owed_and_nothing_lies_in_reserve() {
     let mut state = KeyState::default();
     let share = share_of(limit(5), 2);
-    assert!(state.is_idle(share, NOW));
+    assert!(state.is_idle(NOW));
     assert_eq!(state.take_share(share, 1, NOW), Ok(()));
-    assert!(!state.is_idle(share, NOW + 2 * INTERVAL - 1));
-    assert!(state.is_idle(share, NOW + 2 * INTERVAL));
+    assert!(!state.is_idle(NOW + 2 * INTERVAL - 1));
+    assert!(state.is_idle(NOW + 2 * INTERVAL));
     let answer = Answer { taken: 3, debt: 0 };
     state.answered(&Asked::default(), answer, NOW, NOW);
-    assert!(!state.is_idle(share, NOW + PERIOD - 1));
-    assert!(state.is_idle(share, NOW + PERIOD));
+    assert!(!state.is_idle(NOW + PERIOD - 1));
+    assert!(state.is_idle(NOW + PERIOD));
 }
 
 #[test]
-fn under_a_faster_limit_nothing_is_owed_for_longer_than_its_empty_bucket_takes() {
+fn as_many_tokens_are_owed_under_a_faster_limit_and_under_the_old_one_after_it() {
     let slow = Limit { interval: 1_000 * INTERVAL, ..limit(60_000) };
-    let fast = limit(4);
+    let fast = limit(60);
     let used_up = || {
         let (mut state, mut server) = (KeyState::default(), Server::default());
         assert!((0..60).all(|_| try_one(&mut state, &mut server, slow, 1, NOW)));
         assert!(matches!(state.known(slow, 1, NOW), Known::Refused { .. }));
         state
     };
-    let refused = Known::Refused { arrival: NOW + 4 * INTERVAL, wait: INTERVAL };
+    let refused = Known::Refused { arrival: NOW + 60 * INTERVAL, wait: INTERVAL };
     let mut state = used_up();
     assert_eq!(state.known(fast, 1, NOW), refused);
+    assert!(matches!(state.known(limit(4), 1, NOW), Known::Refused { wait, .. } if wait == 57 * INTERVAL));
+    assert_eq!(state.known(fast, 1, NOW), refused, "a smaller burst meanwhile has given nothing away");
     assert_eq!(state.known(fast, 1, NOW + INTERVAL), Known::Unknown, "Redis may say");
 
     let share = share_of(fast, 2);
     let mut state = used_up();
-    assert_eq!(state.take_share(share, 1, NOW), Err((NOW + 4 * INTERVAL, 2 * INTERVAL)));
+    assert_eq!(state.take_share(share, 1, NOW), Err((NOW + 60 * INTERVAL, 2 * INTERVAL)));
     assert_eq!(state.take_share(share, 1, NOW + 2 * INTERVAL), Ok(()));
     let paid = state.ask(fast, 2, 1, 1, 1, NOW + 2 * INTERVAL).question.shift;
     assert_eq!(paid, i64::try_from(INTERVAL).expect("small"), "what the share has given is told");
 
-    // What the share itself owes is that of the largest request at most: four tokens of two intervals.
     let mut state = KeyState::default();
     assert_eq!(state.take_share(share_of(slow, 2), 30, NOW), Ok(()));
-    assert_eq!(state.share_is_full_at(share, NOW), NOW + 8 * INTERVAL);
-    assert!(!state.is_idle(share, NOW));
-    assert!(state.is_idle(share, NOW + 8 * INTERVAL));
+    assert!(state.take_share(share_of(slow, 2), 1, NOW).is_err());
+    assert!(state.take_share(share_of(limit(4), 2), 1, NOW).is_err(), "thirty of four are owed");
+    assert!(state.take_share(share_of(fast, 2), 1, NOW).is_err(), "and still thirty of thirty");
+    assert_eq!(state.share_is_full_at(share, NOW), NOW + 60 * INTERVAL);
+    assert!(!state.is_idle(NOW + 60 * INTERVAL - 1));
+    assert!(state.is_idle(NOW + 60 * INTERVAL));
+}
+
+#[test]
+fn as_many_tokens_of_a_share_are_owed_when_there_are_fewer_instances_or_more() {
+    let limit = limit(40);
+    let mut state = KeyState { seen: NOW + 20 * INTERVAL, ..KeyState::default() };
+    assert_eq!(state.take_share(share_of(limit, 4), 5, NOW), Ok(()));
+    assert_eq!(state.share_is_full_at(share_of(limit, 4), NOW), NOW + 40 * INTERVAL);
+    assert_eq!(state.share_is_full_at(share_of(limit, 1), NOW), NOW + 25 * INTERVAL);
+    assert_eq!(state.share_is_full_at(share_of(limit, 2), NOW), NOW + 30 * INTERVAL);
+    let pays = state.ask(limit, 8, 1, 1, 1, NOW);
+    assert_eq!(pays.question.shift, 5_000);
+    assert_eq!(state.take_share(share_of(limit, 2), 1, NOW), Ok(()), "two more while the five are on their way");
+    let answer = Answer { taken: 1, debt: 26 * INTERVAL };
+    assert!(state.answered(&pays, answer, NOW, NOW));
+    assert_eq!(state.ask(limit, 1, 1, 1, 1, NOW).question.shift, 1_000);
+}
+
+#[test]
+fn under_a_slower_limit_redis_is_asked_before_anybody_is_refused() {
+    let (fast, mut state, mut server) = (limit(60), KeyState::default(), Server::default());
+    assert!((0..60).all(|_| try_one(&mut state, &mut server, fast, 1, NOW)));
+    let slow = Limit { interval: 1_000 * INTERVAL, ..limit(10_000) };
+    assert_eq!(state.known(slow, 1, NOW), Known::Unknown, "what others owe may come back faster");
+    let asked = state.ask(slow, 1, 1, 1, 1, NOW);
+    assert!(!state.answered(&asked, Answer { taken: 0, debt: slow.tolerance + 50 * INTERVAL }, NOW, NOW));
+    let wait = slow.interval + 50 * INTERVAL;
+    assert!(matches!(state.known(slow, 1, NOW), Known::Refused { wait: told, .. } if told == wait));
+}
+
+#[test]
+fn an_answer_under_settings_that_have_changed_meanwhile_is_counted_at_those_of_now() {
+    let (slow, mut state) = (limit(10), KeyState::default());
+    let fast = Limit { interval: INTERVAL / 10, tolerance: INTERVAL, window: 1 };
+    let asked = state.ask(slow, 1, 1, 1, 1, NOW);
+    assert_eq!(state.known(fast, 1, NOW), Known::Unknown);
+    state.answered(&asked, Answer { taken: 0, debt: 10 * INTERVAL }, NOW, NOW);
+    assert_eq!(state.known(fast, 1, NOW), Known::Refused { arrival: NOW + INTERVAL, wait: INTERVAL / 10 });
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, LazyLock,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -12,11 +12,8 @@ use std::{
 use plugin_core::sync::KeyedTable;
 use tokio::sync::Mutex as Gate;
 
-use super::key_state::{KeyState, Share};
-use crate::{
-    places::Places,
-    sync::{Mutex, MutexGuard, lock},
-};
+use super::{key_state::KeyState, overflow::Overflow, terms::Terms};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// What is remembered of one key.
 #[derive(Debug, Default)]
@@ -31,6 +28,11 @@ pub(super) struct KeyCell {
 impl KeyCell {
     pub(super) fn state(&self) -> MutexGuard<'_, KeyState> {
         lock(&self.state)
+    }
+
+    /// Whether nothing is lost when it is forgotten.
+    pub(super) fn is_idle(&self, now: u64) -> bool {
+        self.state().is_idle(now)
     }
 
     /// Counts tokens as waited for, until the result is dropped.
@@ -63,11 +65,11 @@ pub(super) struct Keys {
     seeds: [RandomState; 2],
     table: KeyedTable<u128, Arc<KeyCell>>,
     /// Cells that keys share which find no place, while Redis is away.
-    overflow: LazyLock<Places<Arc<KeyCell>>>,
+    overflow: Overflow,
 }
 
-fn can_be_forgotten(cell: &Arc<KeyCell>, share: Share, now: u64) -> bool {
-    Arc::strong_count(cell) == 1 && cell.state().is_idle(share, now)
+fn can_be_forgotten(cell: &Arc<KeyCell>, now: u64) -> bool {
+    Arc::strong_count(cell) == 1 && cell.is_idle(now)
 }
 
 /// A key, as the table knows it.
@@ -76,9 +78,8 @@ pub(super) struct KeyId(u128);
 
 impl Keys {
     pub(super) fn new(cap: u32) -> Self {
-        let cells: fn() -> _ = || Places::new(Arc::default);
         let seeds = [RandomState::new(), RandomState::new()];
-        Self { seeds, table: KeyedTable::new(cap as usize), overflow: LazyLock::new(cells) }
+        Self { seeds, table: KeyedTable::new(cap as usize), overflow: Overflow::new() }
     }
 
     pub(super) fn id(&self, key: &str) -> KeyId {
@@ -88,26 +89,26 @@ impl Keys {
 
     /// The cell of a key; `None` when no place is free. Only keys that owe nothing, have nothing in reserve and are used by
     /// nobody make place for others.
-    pub(super) fn cell(&self, id: KeyId, share: Share, now: u64) -> Option<Arc<KeyCell>> {
-        let can_go = |_: &u128, cell: &mut Arc<KeyCell>| can_be_forgotten(cell, share, now);
+    pub(super) fn cell(&self, id: KeyId, now: u64) -> Option<Arc<KeyCell>> {
+        let can_go = |_: &u128, cell: &mut Arc<KeyCell>| can_be_forgotten(cell, now);
         self.table.get_or_insert_with(&id.0, Arc::default, can_go, |cell| Arc::clone(cell))
     }
 
     /// A cell that this key shares with others, for its share while Redis is away.
-    pub(super) fn overflow(&self, id: KeyId) -> Arc<KeyCell> {
-        Arc::clone(self.overflow.at(id.0 as u64))
+    pub(super) fn overflow(&self, id: KeyId, terms: Terms, now: u64) -> Arc<KeyCell> {
+        self.overflow.at(id.0 as u64, terms, now)
     }
 
     /// Shows the cell that a request of this key would find, also one that it would share, and keeps no place for it.
-    pub(super) fn look<T>(&self, id: KeyId, share: Share, now: u64, read: impl FnOnce(&KeyCell) -> T) -> T {
+    pub(super) fn look<T>(&self, id: KeyId, terms: Terms, now: u64, read: impl FnOnce(&KeyCell) -> T) -> T {
         if let Some(cell) = self.table.get(&id.0, |cell| Arc::clone(cell)) {
             return read(&cell);
         }
-        let Some(cell) = self.cell(id, share, now) else { return read(&self.overflow(id)) };
+        let Some(cell) = self.cell(id, now) else { return read(&self.overflow(id, terms, now)) };
         let read = read(&cell);
         drop(cell);
         // It stays where a request has come meanwhile.
-        self.table.remove_if(&id.0, |cell| can_be_forgotten(cell, share, now));
+        self.table.remove_if(&id.0, |cell| can_be_forgotten(cell, now));
         read
     }
 
@@ -126,10 +127,15 @@ impl fmt::Debug for Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{gcra::Limit, shared::key_state::share_of};
+    use crate::{
+        gcra::Limit,
+        shared::key_state::{Share, share_of},
+    };
+
+    const TERMS: Terms = Terms { limit: Limit { interval: 1_000, tolerance: 1_000, window: 1_000 }, is_own: false };
 
     fn one_token() -> Share {
-        share_of(Limit { interval: 1_000, tolerance: 1_000, window: 1_000 }, 1)
+        share_of(TERMS.limit, 1)
     }
 
     #[test]
@@ -137,15 +143,15 @@ mod tests {
         let keys = Keys::new(4);
         let share = one_token();
         for key in ["a", "b", "c", "d"] {
-            let cell = keys.cell(keys.id(key), share, 0).expect("a place");
+            let cell = keys.cell(keys.id(key), 0).expect("a place");
             assert_eq!(cell.state().take_share(share, 1, 0), Ok(()));
         }
-        assert!(keys.cell(keys.id("e"), share, 999).is_none());
-        assert!(keys.cell(keys.id("a"), share, 999).is_some());
-        let shared = keys.overflow(keys.id("e"));
+        assert!(keys.cell(keys.id("e"), 999).is_none());
+        assert!(keys.cell(keys.id("a"), 999).is_some());
+        let shared = keys.overflow(keys.id("e"), TERMS, 0);
         assert_eq!(shared.state().take_share(share, 1, 0), Ok(()));
-        assert!(keys.overflow(keys.id("e")).state().take_share(share, 1, 0).is_err(), "it is limited there");
-        assert!(keys.cell(keys.id("e"), share, 1_000).is_some(), "the others owe nothing any more");
+        assert!(keys.overflow(keys.id("e"), TERMS, 0).state().take_share(share, 1, 0).is_err(), "it is limited there");
+        assert!(keys.cell(keys.id("e"), 1_000).is_some(), "the others owe nothing any more");
         assert_eq!(keys.len(), 4);
     }
 
@@ -153,13 +159,13 @@ mod tests {
     fn a_key_that_is_looked_at_shows_what_it_would_find_and_takes_no_place() {
         let (keys, share) = (Keys::new(1), one_token());
         let full_at =
-            |key: &str, now: u64| keys.look(keys.id(key), share, now, |cell| cell.state().share_is_full_at(share, now));
+            |key: &str, now: u64| keys.look(keys.id(key), TERMS, now, |cell| cell.state().share_is_full_at(share, now));
         assert_eq!((full_at("a", 0), keys.len()), (0, 0));
-        let cell = keys.cell(keys.id("a"), share, 0).expect("a place");
+        let cell = keys.cell(keys.id("a"), 0).expect("a place");
         assert_eq!(cell.state().take_share(share, 1, 0), Ok(()));
         drop(cell);
         assert_eq!((full_at("a", 1), full_at("b", 1), keys.len()), (1_000, 0, 1), "it owes, and another does not");
-        assert_eq!(keys.overflow(keys.id("b")).state().take_share(share, 1, 1), Ok(()));
+        assert_eq!(keys.overflow(keys.id("b"), TERMS, 1).state().take_share(share, 1, 1), Ok(()));
         assert_eq!(full_at("b", 1), 1_001, "it would share");
         assert_eq!((full_at("b", 1_000), keys.len()), (0, 0), "a place is free, and stays so");
     }
@@ -178,7 +184,7 @@ mod tests {
     #[test]
     fn a_flood_of_keys_is_bounded() {
         let keys = Keys::new(100);
-        (0..10_000).for_each(|key| drop(keys.cell(keys.id(&key.to_string()), one_token(), 0)));
+        (0..10_000).for_each(|key| drop(keys.cell(keys.id(&key.to_string()), 0)));
         assert!(keys.len() <= 100);
     }
 }

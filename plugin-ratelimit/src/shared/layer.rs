@@ -70,7 +70,8 @@ impl<Req> KeyOf<Req> for OneKey {
 }
 
 impl<X> SharedRateLimitLayer<X> {
-    /// Takes from this bucket, which others may take from too, by the key that a closure or a [`KeyOf`] reads from a request.
+    /// Takes from this bucket, which others may take from too, by the key that a closure or a [`KeyOf`] reads from a request. Keys
+    /// have settings of their own where the bucket is made so, with [`SharedBucket::with_limits`].
     pub fn sharing(bucket: &SharedBucket, key_of: X) -> Self {
         Self { bucket: bucket.clone(), key_of, without_key: WithoutKey::default(), reject: AsErrorValue }
     }

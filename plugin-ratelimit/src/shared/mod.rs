@@ -14,11 +14,13 @@ mod keys;
 mod layer;
 mod link;
 mod mode;
+mod overflow;
 mod replicas;
 mod script;
 mod service;
 mod settings;
 mod store;
+mod terms;
 
 pub use bucket::{SharedBucket, SharedRateLimitStats};
 pub use config::{RedisConfig, RedisConfigBuilder};

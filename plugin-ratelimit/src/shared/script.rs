@@ -76,7 +76,8 @@ pub(super) struct Question {
 pub(super) struct Answer {
     /// Tokens that were taken.
     pub(super) taken: u32,
-    /// Nanoseconds until the bucket is full.
+    /// Nanoseconds until the bucket is full. Where others, of other settings, owe more than it holds, as many more as pass until
+    /// it is empty only.
     pub(super) debt: u64,
 }
 

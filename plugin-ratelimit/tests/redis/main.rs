@@ -7,6 +7,7 @@ mod cluster;
 mod envoy;
 #[cfg(feature = "http")]
 mod layer;
+mod own_limits;
 mod restart;
 mod script;
 mod sentinel;

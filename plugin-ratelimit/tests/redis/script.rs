@@ -1,72 +1,273 @@
-//! The script's arithmetic, with its clock in the hands of the test, against a bucket that counts tokens.
+//! The script's arithmetic, with its clock in the hands of the test, against a bucket that counts tokens. Who asks has settings
+//! of his own each time, as while a change of settings goes round.
 
 use proptest::{prelude::*, test_runner::TestRunner};
+use redis::aio::MultiplexedConnection;
 
 use super::{server::Server, within};
 
-/// In nanoseconds, as whole numbers.
-struct Model {
+const YEAR: i128 = 365 * 24 * 3_600 * 1_000_000_000;
+
+/// Whose settings a question has, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
     interval: i128,
     tolerance: i128,
+}
+
+/// Tokens, at least and at most, and what is paid first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    tokens: i128,
+    most: i128,
+    shift: i128,
+}
+
+/// In nanoseconds, as whole numbers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Model {
     full_at: i128,
+    interval: i128,
+    /// The most that anybody can owe.
+    bound: i128,
+}
+
+fn counted(debt: i128, from: i128, to: i128) -> i128 {
+    (debt * to + from - 1) / from
 }
 
 impl Model {
-    fn decide(&mut self, now: i128, tokens: i128, most: i128, shift: i128) -> (i64, i64) {
-        let debt = (self.full_at - now).clamp(0, self.tolerance);
-        let mut debt = (debt + shift).clamp(0, self.tolerance);
-        let free = (self.tolerance - debt) / self.interval;
-        let taken = if tokens <= free { most.min(free) } else { 0 };
-        debt += taken * self.interval;
-        let is_look = tokens == 0 && taken == 0 && shift == 0;
-        self.full_at = if is_look { self.full_at } else { now + debt };
+    fn decide(&mut self, now: i128, asker: Asker, asked: Asked) -> (i64, i64) {
+        let Asker { interval, tolerance } = asker;
+        let read = (self.full_at - now).max(0);
+        // Where nothing is owed, nothing is known of who wrote it.
+        let (pace, bound) = if read == 0 { (interval, tolerance) } else { (self.interval, self.bound) };
+        let stored = read.min(bound);
+        let mut debt = counted(stored, pace, interval);
+        debt =
+            if asked.shift > 0 { debt.max((debt + asked.shift).min(tolerance)) } else { (debt + asked.shift).max(0) };
+        let free = (tolerance - debt).div_euclid(interval);
+        let taken = if asked.tokens <= free { asked.most.min(free) } else { 0 };
+        debt += taken * interval;
+        let is_faster = interval < pace && debt > 0;
+        let mut left = pace;
+        if taken > 0 || asked.shift != 0 || (asked.tokens > 0 && (read > stored || is_faster)) {
+            if taken > 0 || interval <= pace {
+                let bound = if debt > tolerance { counted(bound, pace, interval) } else { tolerance };
+                *self = Self { full_at: now + debt, interval, bound };
+            } else {
+                let stored = if asked.shift == 0 { stored } else { counted(debt, interval, pace) };
+                let bound = if stored > bound { counted(tolerance, interval, pace) } else { bound };
+                *self = Self { full_at: now + stored, interval: pace, bound };
+            }
+            left = self.interval;
+        }
+        if debt > tolerance && left < interval {
+            debt = tolerance + counted(debt - tolerance, interval, left);
+        }
         (i64::try_from(taken).expect("small"), i64::try_from(debt).expect("small"))
     }
 }
 
+/// What no decisions over one bucket may let through more than: the largest burst, and the highest rate since.
+struct Most {
+    interval: i128,
+    burst: i128,
+    owed: i128,
+    now: i128,
+}
+
+impl Most {
+    fn of(askers: &[Asker], now: i128) -> Self {
+        let interval = askers.iter().map(|asker| asker.interval).min().expect("one");
+        let burst = askers.iter().map(|asker| asker.tolerance / asker.interval).max().expect("one");
+        Self { interval, burst, owed: 0, now }
+    }
+
+    fn let_through(&mut self, now: i128, asker: Asker, shift: i128, taken: i64) -> bool {
+        // A clock that is set back gives nothing.
+        self.owed = (self.owed - (now - self.now).max(0)).max(0);
+        self.owed = (self.owed - counted((-shift).max(0), asker.interval, self.interval)).max(0);
+        self.owed += i128::from(taken) * self.interval;
+        self.now = now;
+        self.owed <= self.burst * self.interval
+    }
+}
+
+/// A script of this crate, with the moment as two arguments more; what it writes does not expire by the server's clock.
+struct Script(String);
+
+impl Script {
+    fn new(text: &str, debt: &str) -> Self {
+        assert_eq!(text.matches("redis.call('TIME')").count(), 1);
+        let expiry = format!(", 'PX', string.format('%.0f', math.floor({debt} / 1e6) + 1)");
+        assert_eq!(text.matches(&expiry).count(), 1);
+        Self(text.replace("redis.call('TIME')", "{ARGV[6], ARGV[7]}").replace(&expiry, ""))
+    }
+
+    fn of_now() -> Self {
+        Self::new(include_str!("../../src/shared/decide.lua"), "stored")
+    }
+
+    /// As it was when a value was the moment alone.
+    fn of_before() -> Self {
+        Self::new(include_str!("plain_values.lua"), "debt")
+    }
+
+    async fn ask(
+        &self,
+        connection: &MultiplexedConnection,
+        key: &str,
+        micros: i64,
+        asker: Asker,
+        asked: Asked,
+    ) -> (i64, i64) {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(&self.0).arg(1).arg(key);
+        for number in [asker.interval, asker.tolerance, asked.tokens, asked.most, asked.shift] {
+            eval.arg(i64::try_from(number).expect("small"));
+        }
+        eval.arg(micros / 1_000_000).arg(micros % 1_000_000);
+        within(eval.query_async(&mut connection.clone())).await.expect("an answer")
+    }
+}
+
+const NOW: i64 = 1_764_377_663_000_000;
+
+fn asker(interval: i128, burst: i128) -> Asker {
+    Asker { interval, tolerance: interval * burst }
+}
+
+fn one() -> Asked {
+    Asked { tokens: 1, most: 1, shift: 0 }
+}
+
+/// Gateways of one rate or of several, so that a double counts exactly what one owes at the rate of another.
+fn askers() -> impl Strategy<Value = Vec<Asker>> {
+    let of_one_rate = (1_i128..2_000_000_000, prop::collection::vec(1_i128..50, 1..4))
+        .prop_map(|(interval, bursts)| bursts.into_iter().map(|burst| asker(interval, burst)).collect());
+    let of_several = (1_i128..1_000_000, prop::collection::vec((1_i128..9, 1_i128..20), 1..4))
+        .prop_map(|(base, askers)| askers.into_iter().map(|(times, burst)| asker(base * times, burst)).collect());
+    prop_oneof![of_one_rate, of_several]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_script_decides_as_a_bucket_that_counts_tokens() {
+async fn the_script_decides_as_a_bucket_that_counts_tokens_whoever_asks() {
     let server = Server::start().await;
-    let text = include_str!("../../src/shared/decide.lua");
-    assert_eq!(text.matches("redis.call('TIME')").count(), 1);
-    let text = text.replace("redis.call('TIME')", "{ARGV[6], ARGV[7]}");
-    // What is written expires by the server's clock, and here the clock is the test's.
-    let text = text.replace(", 'PX', string.format('%.0f', math.floor(debt / 1e6) + 1)", "");
+    let script = Script::of_now();
     let connection = server.connection().await;
     let shift = prop_oneof![4 => Just(0_i64), 1 => -9_000_000_i64..9_000_000];
-    // The limit becomes faster for a while, now and then.
-    let faster = prop_oneof![4 => Just(1_i128), 1 => 2_i128..9];
-    let step = (0_u64..3_000_000, 0_i64..8, 0_i64..5, shift, faster);
-    let strategy = (1_u64..2_000_000_000, 1_u64..50, prop::collection::vec(step, 1..40));
+    // In tokens of the first asker, so that they mean something at any rate; now and then the clock is set back.
+    let elapsed = prop_oneof![9 => 0.0..3.0_f64, 1 => -40.0..0.0];
+    let step = (0_usize..4, elapsed, 0_i128..8, 0_i128..5, shift);
+    let strategy = (askers(), prop::collection::vec(step, 1..40));
     let handle = tokio::runtime::Handle::current();
     let mut runner =
-        TestRunner::new(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() });
+        TestRunner::new(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() });
     let bucket = std::cell::Cell::new(0);
     tokio::task::block_in_place(|| {
-        runner.run(&strategy, |(interval, burst, steps)| {
+        runner.run(&strategy, |(askers, steps)| {
             bucket.set(bucket.get() + 1);
-            let mut connection = connection.clone();
-            let (interval, mut micros) = (i128::from(interval), 1_764_377_663_000_000_u64);
-            let mut model = Model { interval, tolerance: interval * i128::from(burst), full_at: 0 };
-            for (elapsed, tokens, more, shift, faster) in steps {
-                micros += elapsed;
-                model.interval = (interval / faster).max(1);
-                model.tolerance = model.interval * i128::from(burst);
-                let mut eval = redis::cmd("EVAL");
-                eval.arg(&text)
-                    .arg(1)
-                    .arg(format!("bucket-{}", bucket.get()))
-                    .arg(model.interval as i64)
-                    .arg(model.tolerance as i64);
-                eval.arg(tokens).arg(tokens + more).arg(shift).arg(micros / 1_000_000).arg(micros % 1_000_000);
-                let answer =
-                    handle.block_on(within(eval.query_async::<(i64, i64)>(&mut connection))).expect("an answer");
+            let (key, mut micros) = (format!("bucket-{}", bucket.get()), NOW);
+            let mut model = Model::default();
+            let mut most = Most::of(&askers, i128::from(micros) * 1_000);
+            for (who, elapsed, tokens, more, shift) in steps {
+                let asker = askers[who % askers.len()];
+                micros += (elapsed * askers[0].interval as f64 / 1_000.0) as i64;
+                let asked = Asked { tokens, most: tokens + more, shift: shift.into() };
+                let answer = handle.block_on(script.ask(&connection, &key, micros, asker, asked));
                 let now = i128::from(micros) * 1_000;
-                let (tokens, more) = (i128::from(tokens), i128::from(more));
-                prop_assert_eq!(answer, model.decide(now, tokens, tokens + more, shift.into()));
+                prop_assert_eq!(answer, model.decide(now, asker, asked));
+                prop_assert!(most.let_through(now, asker, asked.shift, answer.0), "it is refilled");
             }
             Ok(())
         })
     })
     .expect("the same");
+}
+
+#[tokio::test]
+async fn who_is_refused_under_a_smaller_burst_leaves_what_others_owe_as_it_is() {
+    let server = Server::start().await;
+    let (script, connection) = (Script::of_now(), server.connection().await);
+    let (large, small) = (asker(1_000_000_000, 300), asker(1_000_000_000, 5));
+    let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
+    let all = Asked { tokens: 1, most: 300, shift: 0 };
+    assert_eq!(ask(NOW, large, all).await, (300, 300_000_000_000));
+    let stored: String = server.query("GET bucket").await;
+    assert_eq!(ask(NOW, small, one()).await, (0, 300_000_000_000), "it is told how long that is");
+    assert_eq!(server.query::<String>("GET bucket").await, stored, "a refusal writes nothing");
+    assert_eq!(ask(NOW, large, all).await.0, 0);
+    // What another has let through while Redis was away, and what he gives back.
+    let pays = Asked { shift: 3_000_000_000, ..one() };
+    assert_eq!(ask(NOW, small, pays).await, (0, 300_000_000_000), "his bucket holds no more");
+    let gives = Asked { shift: -2_000_000_000, ..one() };
+    assert_eq!(ask(NOW, small, gives).await, (0, 298_000_000_000));
+    assert_eq!(ask(NOW, large, all).await.0, 2);
+    // Time alone brings the rest back, for each as far as his burst goes.
+    let later = NOW + 296_000_000;
+    assert_eq!(ask(later, small, all).await, (1, 5_000_000_000));
+    assert_eq!(ask(later, large, all).await.0, 295, "and his burst is what it was");
+}
+
+#[tokio::test]
+async fn what_is_owed_is_as_many_tokens_at_another_rate_and_a_slower_asker_slows_down_nobody() {
+    let server = Server::start().await;
+    let (script, connection) = (Script::of_now(), server.connection().await);
+    let (slow, fast) = (asker(1_000_000_000, 10), asker(1_000_000, 100));
+    let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
+    let all = Asked { tokens: 1, most: 1_000, shift: 0 };
+    assert_eq!(ask(NOW, slow, all).await, (10, 10_000_000_000));
+    assert_eq!(ask(NOW, fast, all).await, (90, 100_000_000), "ten of a hundred are owed");
+    // Ninety are beyond the slow one's bucket, and come back within 90 ms.
+    assert_eq!(ask(NOW, slow, one()).await, (0, 10_090_000_000));
+    let pays = Asked { shift: 1_000_000_000, ..one() };
+    assert_eq!(ask(NOW, slow, pays).await, (0, 10_090_000_000));
+    assert_eq!(ask(NOW + 10_000, fast, all).await, (10, 100_000_000), "in 10 ms ten have come back");
+    assert_eq!(ask(NOW + 110_000, slow, all).await, (10, 10_000_000_000));
+    // A change to the faster limit goes round: who is refused makes what is owed come back at its pace.
+    let few = asker(1_000_000, 10);
+    assert_eq!(ask(NOW + 110_000, few, one()).await, (0, 10_000_000));
+    assert_eq!(ask(NOW + 111_000, few, all).await, (1, 10_000_000));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_leaves_no_more_owed_than_the_bucket_of_who_wrote_it_holds() {
+    let server = Server::start().await;
+    let (script, connection) = (Script::of_now(), server.connection().await);
+    let (large, small) = (asker(1_000_000_000, 300), asker(1_000_000_000, 5));
+    let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
+    let some = Asked { tokens: 200, most: 200, shift: 0 };
+    assert_eq!(ask(NOW, large, some).await, (200, 200_000_000_000));
+    let back = NOW - 3_600_000_000;
+    assert_eq!(ask(back, small, Asked::default()).await, (0, 300_000_000_000), "a look writes nothing");
+    assert_eq!(ask(back, small, one()).await, (0, 300_000_000_000), "not of an hour, and not of five tokens");
+    assert_eq!(ask(back + 1_000_000, large, one()).await, (1, 300_000_000_000), "it was kept, and one has come back");
+}
+
+#[tokio::test]
+async fn gateways_of_before_read_what_is_written_now_and_what_they_write_is_read() {
+    let server = Server::start().await;
+    let (now, before, connection) = (Script::of_now(), Script::of_before(), server.connection().await);
+    let (large, small) = (asker(7_654_321, 300), asker(7_654_321, 5));
+    let all = Asked { tokens: 1, most: 300, shift: 0 };
+    for turn in 0..50_i64 {
+        let (key, micros) = (format!("bucket-{turn}"), NOW + turn * 1_234_567);
+        let (some, more) = (Asked { tokens: 100, most: 100, shift: 0 }, Asked { tokens: 7, most: 7, shift: 0 });
+        assert_eq!(now.ask(&connection, &key, micros, large, some).await, (100, 765_432_100));
+        let stored: String = server.query(&format!("GET {key}")).await;
+        assert!(stored.len() == 62 && stored.contains(".00000000"), "{stored}");
+        assert_eq!(before.ask(&connection, &key, micros, large, more).await, (7, 819_012_347), "to the nanosecond");
+        let stored: String = server.query(&format!("GET {key}")).await;
+        assert_eq!(stored.len(), 19, "{stored}");
+        assert_eq!(now.ask(&connection, &key, micros, small, one()).await, (0, 819_012_347), "no bound is known");
+        assert_eq!(server.query::<String>(&format!("GET {key}")).await, stored, "and nothing is cut");
+        assert_eq!(now.ask(&connection, &key, micros, large, all).await, (193, large.tolerance as i64));
+    }
+    // Of settings whose bucket takes a year to fill.
+    let year = asker(YEAR / 7, 7);
+    let taken = now.ask(&connection, "year", NOW, year, Asked { tokens: 7, most: 7, shift: 0 }).await;
+    assert_eq!(taken.0, 7);
+    assert_eq!(before.ask(&connection, "year", NOW, year, one()).await.0, 0);
+    assert_eq!(now.ask(&connection, "year", NOW, year, one()).await.0, 0);
 }

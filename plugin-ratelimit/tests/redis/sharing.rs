@@ -181,11 +181,37 @@ async fn new_settings_hold_from_the_next_request_on() {
     assert_eq!(bucket.quota("").await, None);
     bucket.enable();
     assert_eq!(super::passing(bucket, "", 3).await, 0);
-    // The same time to be full, with a hundred times as many tokens: all are owed.
+    // As many tokens are owed as before, whatever time each of them takes.
     bucket.reconfigure(limit(1e-2, 200));
-    assert_eq!(super::passing(bucket, "", 3).await, 0);
-    bucket.reconfigure(limit(1e-2, 400));
+    assert_eq!(super::passing(bucket, "", 300).await, 198);
+    bucket.reconfigure(limit(1e-3, 400));
     assert_eq!(super::passing(bucket, "", 300).await, 200);
+    bucket.reconfigure(limit(1e-3, 10));
+    assert_eq!(super::passing(bucket, "", 3).await, 0);
+    bucket.reconfigure(limit(1e-3, 400));
+    assert_eq!(super::passing(bucket, "", 3).await, 0, "a smaller burst meanwhile has given nothing away");
+}
+
+#[tokio::test]
+async fn two_gateways_of_different_bursts_or_rates_refill_nothing_that_is_used_up() {
+    let server = Server::start().await;
+    for (name, one, other) in [
+        ("burst", without_refill(300), without_refill(5)),
+        ("rate", without_refill(300), limit(1e-3, 300)),
+        ("both", limit(1e-3, 300), without_refill(5)),
+    ] {
+        for batch in [1, 8] {
+            let config = || patient(server.url()).with_prefix(format!("in-{batch}")).with_batch(batch);
+            let stores = [shared(config()).await, shared(config()).await];
+            let (one, other) = (SharedBucket::new(&stores[0], name, one), SharedBucket::new(&stores[1], name, other));
+            let mut passed = 0;
+            for _ in 0..10 {
+                passed += super::passing(&one, "", 90).await + super::passing(&other, "", 2).await;
+            }
+            let unused = 300_i64 - i64::from(passed);
+            assert!((0..=2 * i64::from(batch - 1)).contains(&unused), "of another {name}: {passed} of 300");
+        }
+    }
 }
 
 #[tokio::test]

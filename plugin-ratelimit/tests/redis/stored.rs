@@ -107,11 +107,13 @@ async fn a_key_of_another_type_is_decided_by_the_share_and_all_others_are_not() 
     let bucket = SharedBucket::new(&store, "limit", without_refill(10));
     let _: u32 = server.query("LPUSH ratelimit:limit:{list} 1").await;
     let _: () = server.query("SET ratelimit:limit:{text} something").await;
-    for key in ["list", "text"] {
+    let long = format!("1764377663.00000000{}", "x".repeat(43));
+    let _: () = server.query(&format!("SET ratelimit:limit:{{long}} {long}")).await;
+    for key in ["list", "text", "long"] {
         assert_eq!(passing(&bucket, key, 20).await, 5, "{key}");
     }
     assert_eq!(passing(&bucket, "other", 20).await, 10);
-    assert_eq!((bucket.stats().local, store.status().mode), (40, SharedMode::Shared));
+    assert_eq!((bucket.stats().local, store.status().mode), (60, SharedMode::Shared));
     assert_eq!(server.query::<String>("GET ratelimit:limit:{text}").await, "something", "it is not overwritten");
 }
 
@@ -120,7 +122,10 @@ async fn a_clock_that_was_set_back_holds_nobody_up_for_longer_than_an_empty_buck
     let server = Server::start().await;
     let store = shared(patient(server.url())).await;
     let bucket = SharedBucket::new(&store, "limit", limit(10.0, 5));
-    let _: () = server.query("SET ratelimit:limit:{a} 9999999999000000000").await;
+    assert!(bucket.try_acquire("a", 1).await.is_ok());
+    let stored: String = server.query("GET ratelimit:limit:{a}").await;
+    let (_, terms) = stored.split_once('.').expect("with the terms");
+    let _: () = server.query(&format!("SET ratelimit:limit:{{a}} 9999999999.{terms}")).await;
     let refused = bucket.try_acquire("a", 1).await.expect_err("it is empty");
     assert!(refused.retry_after().expect("a time") <= Duration::from_millis(100));
     until_it_passes(&bucket, "a").await;

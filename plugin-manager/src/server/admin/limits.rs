@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use plugin_core::{clock, go_duration};
 use plugin_ratelimit::{
-    SharedBucket, SharedMode,
+    RedisStore, SharedBucket, SharedMode,
     concurrency::{ConcurrencyLimitHandle, KeyedConcurrencyLimitHandle},
     throttle::AdaptiveThrottleHandle,
 };
 use serde::Serialize;
 
 use super::moment::short;
-use crate::{manager::RateLimitControl, server::ClientLimit};
+use crate::{
+    manager::{PluginView, RateLimitControl},
+    server::ClientLimit,
+};
 
 /// Keys that are listed at most, those that lack the most tokens first.
 const TOP_KEYS: usize = 10;
@@ -66,8 +69,9 @@ struct KeyJson {
     owed: u64,
 }
 
-#[derive(Serialize)]
-struct SharedLimit {
+/// A Redis in which limits are kept.
+#[derive(Serialize, PartialEq)]
+pub(super) struct SharedStore {
     /// Where, without a password, and what its keys begin with.
     redis: String,
     prefix: String,
@@ -79,6 +83,12 @@ struct SharedLimit {
     reason: Option<String>,
     /// Gateways that a share is counted for.
     replicas: u32,
+}
+
+#[derive(Serialize)]
+struct SharedLimit {
+    #[serde(flatten)]
+    store: SharedStore,
     /// Decisions that this gateway made by its share.
     local: u64,
     /// Keys that something is remembered of on this gateway.
@@ -128,11 +138,9 @@ impl RateLimit {
     }
 }
 
-impl SharedLimit {
-    fn of(bucket: &SharedBucket) -> Self {
-        let stats = bucket.stats();
-        let status = stats.status;
-        let store = bucket.store();
+impl SharedStore {
+    fn of(store: &RedisStore) -> Self {
+        let status = store.status();
         Self {
             redis: store.config().address(),
             prefix: store.config().prefix().to_owned(),
@@ -140,10 +148,30 @@ impl SharedLimit {
             since: short(clock::now().saturating_since(status.since)),
             reason: status.reason.filter(|_| status.mode != SharedMode::Shared).map(|reason| reason.to_string()),
             replicas: status.replicas,
-            local: stats.local,
-            keys: stats.keys,
-            without_key: stats.without_key,
         }
+    }
+
+    /// Those of all limits, each once.
+    pub(super) fn all(plugins: &[PluginView], clients: Option<&ClientLimit>) -> Vec<Self> {
+        let of_plugin = |plugin: &PluginView| match &plugin.controls.rate_limit {
+            Some(RateLimitControl::Shared(bucket)) => Some(bucket.store().clone()),
+            _ => None,
+        };
+        let mut stores: Vec<RedisStore> = Vec::new();
+        for store in clients.and_then(ClientLimit::store).into_iter().chain(plugins.iter().filter_map(of_plugin)) {
+            if !stores.iter().any(|known| known.config().is_same_place(store.config())) {
+                stores.push(store);
+            }
+        }
+        stores.iter().map(Self::of).collect()
+    }
+}
+
+impl SharedLimit {
+    fn of(bucket: &SharedBucket) -> Self {
+        let stats = bucket.stats();
+        let store = SharedStore::of(bucket.store());
+        Self { store, local: stats.local, keys: stats.keys, without_key: stats.without_key }
     }
 }
 

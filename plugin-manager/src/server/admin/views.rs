@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     certificate::{CertificateJson, OwnedCertificate},
-    limits::ClientRateLimit,
+    limits::{ClientRateLimit, SharedStore},
     moment::{epoch_ms, short},
 };
 use crate::{
@@ -37,6 +37,9 @@ pub(super) struct Status {
     certificates: Vec<OwnedCertificate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_rate_limit: Option<ClientRateLimit>,
+    /// Each Redis in which limits are kept that gateways share.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shared_limits: Vec<SharedStore>,
 }
 
 impl Status {
@@ -58,6 +61,7 @@ impl Status {
             in_flight: plugins.iter().map(|plugin| plugin.in_flight).sum(),
             certificates,
             client_rate_limit: client_limit.map(ClientRateLimit::of),
+            shared_limits: SharedStore::all(plugins, client_limit),
         }
     }
 }

@@ -1,0 +1,101 @@
+//! Cells that keys share which find no place of their own, while Redis is away.
+//!
+//! What a cell owes is a time. Were it shared by keys of two rates, each would count it at his own: so keys that have settings
+//! of their own share with those that have the same.
+
+use std::sync::{Arc, LazyLock};
+
+use super::{keys::KeyCell, terms::Terms};
+use crate::{
+    gcra::Limit,
+    places::Places,
+    sync::{Mutex, lock},
+};
+
+/// How many sets of settings of their own there are at most: more than plans are. With more than these, those that come last
+/// share one, in which as many tokens stay owed whoever asks.
+const SETS: usize = 16;
+
+type Cells = Places<Arc<KeyCell>>;
+
+/// Made as they are needed.
+pub(super) struct Overflow {
+    /// Of keys that have the settings of all. They stay when these change.
+    common: LazyLock<Cells>,
+    own: Mutex<Vec<(Limit, Cells)>>,
+}
+
+impl Overflow {
+    pub(super) fn new() -> Self {
+        Self { common: LazyLock::new(cells), own: Mutex::default() }
+    }
+
+    /// The cell that this hash falls to among those of the same settings.
+    pub(super) fn at(&self, hash: u64, terms: Terms, now: u64) -> Arc<KeyCell> {
+        if !terms.is_own {
+            return Arc::clone(self.common.at(hash));
+        }
+        let mut sets = lock(&self.own);
+        if let Some((_, cells)) = sets.iter().find(|(limit, _)| *limit == terms.limit) {
+            return Arc::clone(cells.at(hash));
+        }
+        // A set in which nobody owes anything is given to other settings.
+        if let Some((limit, cells)) = sets.iter_mut().find(|(_, cells)| cells.iter().all(|cell| cell.is_idle(now))) {
+            *limit = terms.limit;
+            return Arc::clone(cells.at(hash));
+        }
+        if sets.len() < SETS {
+            sets.push((terms.limit, cells()));
+        }
+        sets.last().map_or_else(Arc::default, |(_, cells)| Arc::clone(cells.at(hash)))
+    }
+}
+
+fn cells() -> Cells {
+    Places::new(Arc::default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::key_state::share_of;
+
+    const NOW: u64 = 5_000_000_000;
+
+    fn own(interval: u64, burst: u64) -> Terms {
+        Terms { limit: Limit { interval, tolerance: interval * burst, window: 1 }, is_own: true }
+    }
+
+    /// Whether it passes, for a hash that is the same for all: whoever may meet does.
+    fn passes(overflow: &Overflow, terms: Terms, tokens: u32, now: u64) -> bool {
+        overflow.at(7, terms, now).state().take_share(share_of(terms.limit, 1), tokens, now).is_ok()
+    }
+
+    #[test]
+    fn keys_of_different_settings_do_not_meet() {
+        let overflow = Overflow::new();
+        let (fast, slow) = (own(1_000, 200), own(1_000_000, 5));
+        let common = Terms { is_own: false, ..fast };
+        assert!(passes(&overflow, fast, 200, NOW) && !passes(&overflow, fast, 1, NOW));
+        assert!(passes(&overflow, slow, 5, NOW) && !passes(&overflow, slow, 1, NOW));
+        assert!(passes(&overflow, common, 200, NOW) && !passes(&overflow, common, 1, NOW));
+        let later = NOW + 50_000;
+        assert!(passes(&overflow, fast, 50, later), "nobody has slowed it down");
+        assert!(!passes(&overflow, slow, 1, later));
+    }
+
+    #[test]
+    fn there_are_so_many_sets_and_one_in_which_nobody_owes_is_given_to_others() {
+        let overflow = Overflow::new();
+        for turn in 1..100 {
+            assert!(passes(&overflow, own(turn, 1), 1, NOW + turn * 1_000));
+        }
+        assert_eq!(lock(&overflow.own).len(), 1);
+        for turn in 0..100 {
+            let _met = passes(&overflow, own(1_000 + turn, 1_000), 1, NOW);
+        }
+        assert_eq!(lock(&overflow.own).len(), SETS);
+        let last = own(1_099, 1_000);
+        assert!(passes(&overflow, last, 900, NOW) && !passes(&overflow, own(10, 500), 1, NOW), "900 are owed");
+    }
+}
