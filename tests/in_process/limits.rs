@@ -230,6 +230,27 @@ async fn a_plan_holds_for_those_whom_it_names_and_the_limit_for_all_others() {
 }
 
 #[tokio::test]
+async fn a_plan_holds_over_redis_too_and_while_it_is_away() {
+    let mut redis = Redis::start();
+    let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}]";
+    let plan = |of: &str| format!("plans: [{{for: [{of}], requests_per_second: 0.001, burst_size: 5}}]");
+    let shared = redis.keys();
+    let clients = format!("client_rate_limit: {{requests_per_second: 0.001, burst_size: 20, {}, {shared}}}", plan("a"));
+    let plugin = format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant', {}, {shared}}}", plan("acme"));
+    let gateway = Limited::start(&plugin, &format!("{auth}, {clients}")).await;
+    until_redis_decides(&[&gateway]).await;
+    let call = |token: &'static str, tenant: &'static str| [("authorization", token), ("x-plugin-tenant", tenant)];
+    assert_eq!(gateway.passing(7, &call("Bearer two", "acme")).await, 5, "the plan of the tenant");
+    assert_eq!(gateway.passing(7, &call("Bearer two", "globex")).await, 2);
+    let a = [("authorization", "Bearer one")];
+    let asked = [gateway.passing(1, &a).await, gateway.passing(6, &call("Bearer one", "initech")).await];
+    assert_eq!(asked, [1, 2], "of the client's five calls one had no tenant, and two were more than the tenant's two");
+    assert_eq!(gateway.call("{}", &call("Bearer one", "umbrella")).await.status, StatusCode::TOO_MANY_REQUESTS);
+    redis.kill();
+    assert_eq!(gateway.passing(7, &call("Bearer two", "hooli")).await, 2, "the share of one gateway is all");
+}
+
+#[tokio::test]
 async fn a_client_that_fills_its_share_of_the_places_leaves_the_others_theirs() {
     let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}]";
     let keys = "concurrency: {max: 4, queue: 0}, concurrency_per_key: {key: client, max: 3}";

@@ -268,7 +268,7 @@ fn gateway_settings(config: &Config, stores: &Stores) -> Result<GatewaySettings,
         .insecure(server.insecure());
     if let Some(clients) = server.client_rate_limit() {
         settings = settings.with_client_limit(match clients.shared() {
-            Some(redis) => ClientLimit::shared(clients.limit().limit(), &stores.of(redis)),
+            Some(redis) => ClientLimit::shared(clients.limit().limit(), clients.plans().clone(), &stores.of(redis)),
             None => ClientLimit::new(clients.limit(), clients.plans().clone()),
         });
     }

@@ -10,6 +10,9 @@ use crate::stack::{Caller, Plans};
 /// The name of the buckets in Redis. No plugin has it.
 const BUCKETS: &str = "/clients";
 
+/// What the key of a client begins with there that is known by its name.
+const NAME: &str = "name:";
+
 /// A limit on the calls of each client: by the name under which it is known, or else by its address.
 ///
 /// ```
@@ -76,10 +79,14 @@ impl ClientLimit {
         }))
     }
 
-    /// This limit for each client over all gateways with the same Redis.
+    /// The same over all gateways with the same Redis.
     #[must_use]
-    pub fn shared(limit: RateLimitConfig, store: &RedisStore) -> Self {
-        Self::of(Buckets::Shared(SharedBucket::new(store, BUCKETS, limit)))
+    pub fn shared(limit: RateLimitConfig, plans: Plans, store: &RedisStore) -> Self {
+        Self::of(Buckets::Shared(if plans.is_empty() {
+            SharedBucket::new(store, BUCKETS, limit)
+        } else {
+            SharedBucket::with_limits(store, BUCKETS, limit, move |client| plans.of(client.strip_prefix(NAME)?))
+        }))
     }
 
     fn of(buckets: Buckets) -> Self {
@@ -106,7 +113,7 @@ impl ClientLimit {
     pub(super) fn store(&self) -> Option<RedisStore> {
         match &self.0.buckets {
             Buckets::Own(_) => None,
-            Buckets::Shared(bucket) => Some(bucket.store().clone()),
+            Buckets::Shared(bucket) => Some(bucket.store()),
         }
     }
 
@@ -135,7 +142,7 @@ impl Client {
     /// As a key in Redis, and for operators. No name is taken for an address.
     fn shown(&self) -> String {
         match self {
-            Self::Name(name) => format!("name:{name}"),
+            Self::Name(name) => format!("{NAME}{name}"),
             Self::Address(address) => format!("ip:{address}"),
             Self::Unknown => "unknown".to_owned(),
         }

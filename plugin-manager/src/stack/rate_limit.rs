@@ -86,7 +86,11 @@ impl RateLimitSettings {
         }
         Ok(match (self.store, self.key, self.wait) {
             (Some(store), key, _) => {
-                let bucket = SharedBucket::new(&store, plugin, self.limit);
+                let plans = key.as_ref().map(|key| key.plans.clone()).filter(|plans| !plans.is_empty());
+                let bucket = match plans {
+                    None => SharedBucket::new(&store, plugin, self.limit),
+                    Some(plans) => SharedBucket::with_limits(&store, plugin, self.limit, move |key| plans.of(key)),
+                };
                 let without_key = key.as_ref().map_or(WithoutKey::Shared, |key| key.limit.without_key());
                 let layer = SharedRateLimitLayer::sharing(&bucket, SharedKey(key.map(|key| key.of)));
                 let layer = layer.with_without_key(without_key).for_calls();

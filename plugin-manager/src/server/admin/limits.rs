@@ -154,7 +154,7 @@ impl SharedStore {
     /// Those of all limits, each once.
     pub(super) fn all(plugins: &[PluginView], clients: Option<&ClientLimit>) -> Vec<Self> {
         let of_plugin = |plugin: &PluginView| match &plugin.controls.rate_limit {
-            Some(RateLimitControl::Shared(bucket)) => Some(bucket.store().clone()),
+            Some(RateLimitControl::Shared(bucket)) => Some(bucket.store()),
             _ => None,
         };
         let mut stores: Vec<RedisStore> = Vec::new();
@@ -170,7 +170,7 @@ impl SharedStore {
 impl SharedLimit {
     fn of(bucket: &SharedBucket) -> Self {
         let stats = bucket.stats();
-        let store = SharedStore::of(bucket.store());
+        let store = SharedStore::of(&bucket.store());
         Self { store, local: stats.local, keys: stats.keys, without_key: stats.without_key }
     }
 }
