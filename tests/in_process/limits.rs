@@ -178,7 +178,7 @@ async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
     let refused = gateway.call("{}", &[("x-plugin-tenant", "acme")]).await;
     assert!(refused.headers.contains_key("retry-after") && refused.headers.contains_key("ratelimit"), "{refused:?}");
     assert_eq!(
-        refused.headers["ratelimit-policy"], "\"default\";q=2;w=1",
+        refused.headers["ratelimit-policy"], "\"default\";q=1;w=1000",
         "a plugin's limit says as much as a client's"
     );
     assert_eq!(gateway.passing(3, &[]).await, 2, "those without a key share one");

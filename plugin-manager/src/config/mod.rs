@@ -70,7 +70,7 @@ mod unavailable;
 mod tests;
 
 pub use admin::AdminConfig;
-pub use limits::{ClientRateLimit, PluginKeyedConcurrency, PluginRateLimit};
+pub use limits::{LimitPerKey, PluginKeyedConcurrency, PluginRateLimit};
 pub(crate) use load::plugin_of_executable;
 pub use load::{from_text, load, load_from, load_plugin, reference, schema, show, show_from};
 pub use logging::{LogFormat, LoggingConfig};

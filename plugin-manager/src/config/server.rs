@@ -13,7 +13,7 @@ use plugin_transports::tls::{ServerTlsConfig, TlsVersion};
 use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_settings::Keys;
 
-use super::limits::{self, CLIENT_RATE_LIMIT, ClientRateLimit};
+use super::limits::{self, CLIENT_RATE_LIMIT, LimitPerKey};
 use super::plane::{
     CONNECTIONS, HEADER_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, TIMEOUT, WRITE_TIMEOUT, address, connections, hosts,
     is_local,
@@ -138,7 +138,7 @@ pub struct ServerConfig {
     error_detail: ErrorDetail,
     access_log: AccessLog,
     client_ip: ClientIpConfig,
-    client_rate_limit: Option<ClientRateLimit>,
+    client_rate_limit: Option<LimitPerKey>,
     insecure: bool,
 }
 
@@ -223,7 +223,7 @@ impl ServerConfig {
 
     /// How many calls each client may make, when that is limited.
     #[must_use]
-    pub fn client_rate_limit(&self) -> Option<&ClientRateLimit> {
+    pub fn client_rate_limit(&self) -> Option<&LimitPerKey> {
         self.client_rate_limit.as_ref()
     }
 

@@ -167,3 +167,51 @@ impl fmt::Debug for ConcurrencyLimit {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{task::Waker, time::Duration};
+
+    use super::*;
+    use crate::concurrency::{AdaptiveAlgorithm, AdaptiveConfig, PermitOutcome};
+
+    fn limit(adaptive: Option<AdaptiveConfig>) -> ConcurrencyLimit {
+        let config = ConcurrencyLimitConfig::builder().with_max(100).with_adaptive(adaptive).build().expect("valid");
+        ConcurrencyLimit::new(config)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_in_which_nobody_was_counted_is_no_part_of_a_window() {
+        let adaptive = AdaptiveConfig::new(AdaptiveAlgorithm::Vegas);
+        let hour = Duration::from_secs(3600);
+        let off_and_on: fn(&ConcurrencyLimit) = |limit| limit.disable();
+        let fixed_and_adaptive: fn(&ConcurrencyLimit) = |limit| {
+            limit.reconfigure(limit.config().to_builder().with_adaptive(None).build().expect("valid"));
+        };
+        for away in [off_and_on, fixed_and_adaptive] {
+            let limit = limit(Some(adaptive));
+            // Is in flight all the while, so that no call after it is alone.
+            let _held = limit.try_acquire().expect("a place");
+            away(&limit);
+            tokio::time::advance(hour).await;
+            limit.reconfigure(limit.config().to_builder().with_adaptive(adaptive).build().expect("valid"));
+            limit.enable();
+            for _ in 0..10 {
+                limit.try_acquire().expect("a place").report(PermitOutcome::Answered);
+            }
+            let sample = limit.0.window.close(clock::now().saturating_add(Duration::from_secs(1)));
+            assert!(sample.is_some(), "the window has just begun, and its ten calls are in it");
+        }
+    }
+
+    #[test]
+    fn who_comes_to_the_line_of_a_limit_that_was_switched_off_passes() {
+        let limit = limit(None);
+        let _places: Vec<_> = (0..100).map(|_| limit.try_acquire().expect("a place")).collect();
+        assert!(limit.try_acquire().is_err());
+        // After somebody looked and found no place, and before it is in line.
+        limit.disable();
+        assert!(limit.line_up(0, Waker::noop().clone()).is_err_and(|result| result.is_ok()));
+        assert!(!limit.0.gate.read().is_waiting(), "nobody is turned away for a line in which nobody is");
+    }
+}

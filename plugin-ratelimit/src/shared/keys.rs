@@ -3,61 +3,12 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::Arc,
 };
 
 use plugin_core::sync::KeyedTable;
-use tokio::sync::Mutex as Gate;
 
-use super::{key_state::KeyState, overflow::Overflow, terms::Terms};
-use crate::sync::{Mutex, MutexGuard, lock};
-
-/// What is remembered of one key.
-#[derive(Debug, Default)]
-pub(super) struct KeyCell {
-    state: Mutex<KeyState>,
-    /// Held by the one who fetches the next batch, so that all others use what it brings. Fair: in the order of coming.
-    pub(super) gate: Gate<()>,
-    /// Tokens that are waited for.
-    waiting: AtomicU32,
-}
-
-impl KeyCell {
-    pub(super) fn state(&self) -> MutexGuard<'_, KeyState> {
-        lock(&self.state)
-    }
-
-    /// Whether nothing is lost when it is forgotten.
-    pub(super) fn is_idle(&self, now: u64) -> bool {
-        self.state().is_idle(now)
-    }
-
-    /// Counts tokens as waited for, until the result is dropped.
-    pub(super) fn wait(&self, tokens: u32) -> Waiting<'_> {
-        // Relaxed: a number by itself. It wraps and comes back.
-        self.waiting.fetch_add(tokens, Ordering::Relaxed);
-        Waiting { cell: self, tokens }
-    }
-
-    pub(super) fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
-    }
-}
-
-/// A request that waits.
-pub(super) struct Waiting<'a> {
-    cell: &'a KeyCell,
-    tokens: u32,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.cell.waiting.fetch_sub(self.tokens, Ordering::Relaxed);
-    }
-}
+use super::{key_cell::KeyCell, overflow::Overflow, terms::Terms};
 
 /// At most so many keys, by a hash of 128 bits that is seeded at random: no key is kept, however long it is, and no caller
 /// can choose keys that fall together.

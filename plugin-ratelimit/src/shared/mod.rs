@@ -9,6 +9,7 @@ mod events;
 mod fault;
 mod instance;
 mod keeper;
+mod key_cell;
 mod key_state;
 mod keys;
 mod layer;

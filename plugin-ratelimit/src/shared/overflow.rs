@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{keys::KeyCell, terms::Terms};
+use super::{key_cell::KeyCell, terms::Terms};
 use crate::{
     gcra::Limit,
     places::Places,

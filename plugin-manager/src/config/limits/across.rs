@@ -25,8 +25,8 @@ pub(in crate::config) fn check_across(keys: &Keys<'_>, plugins: &[PluginConfig],
             let at = at("rate_limit");
             let key = limit.key();
             named(keys, &at, key, server);
-            planned(keys, &at, limit.planned(), |name| may_be(key, server, name));
-            stores.add(&at, limit.shared());
+            planned(keys, &at, limit.each().planned(), |name| may_be(key, server, name));
+            stores.add(&at, limit.each().shared());
         }
         named(keys, &at("concurrency_per_key"), plugin.concurrency_per_key().map(PluginKeyedConcurrency::key), server);
     }

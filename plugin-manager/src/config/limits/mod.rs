@@ -12,7 +12,7 @@ pub(super) use across::check_across;
 pub use concurrency::PluginKeyedConcurrency;
 pub(super) use concurrency::{CONCURRENCY, CONCURRENCY_PER_KEY, concurrency, concurrency_per_key};
 pub(super) use rate_limit::{CLIENT_RATE_LIMIT, RATE_LIMIT, client_rate_limit, rate_limit};
-pub use rate_limit::{ClientRateLimit, PluginRateLimit};
+pub use rate_limit::{LimitPerKey, PluginRateLimit};
 pub(super) use throttle::{ADAPTIVE_THROTTLE, adaptive_throttle};
 
 use plugin_settings::Keys;

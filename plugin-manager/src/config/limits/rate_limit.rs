@@ -56,28 +56,20 @@ pub(in crate::config) static CLIENT_RATE_LIMIT: Table = Table::new(
 .without(&["without_key"])
 .switched();
 
-/// How often a plugin may be called, as a configuration says it.
+/// A rate limit that is kept for each key, as a configuration says it.
 #[derive(Clone, Debug)]
-pub struct PluginRateLimit {
+pub struct LimitPerKey {
     limit: KeyedRateLimitConfig,
-    key: Option<CallKey>,
     plans: Plans,
     places: Vec<(String, String)>,
-    wait: Option<Duration>,
     shared: Option<RedisConfig>,
 }
 
-impl PluginRateLimit {
-    /// The limit: of all calls, or of those of each key.
+impl LimitPerKey {
+    /// The limit of each key, and how many of them have a bucket of their own on this machine.
     #[must_use]
-    pub fn limit(&self) -> RateLimitConfig {
-        self.limit.limit()
-    }
-
-    /// By what calls are told apart, where each key has a limit of its own.
-    #[must_use]
-    pub fn key(&self) -> Option<&CallKey> {
-        self.key.as_ref()
+    pub fn limit(&self) -> KeyedRateLimitConfig {
+        self.limit
     }
 
     /// The limits of single keys.
@@ -97,53 +89,54 @@ impl PluginRateLimit {
         self.shared.as_ref()
     }
 
+    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let (limit, shared) = (keys.make(), shared(keys));
+        let (plans, places) = plans(keys);
+        Some(Self { limit: limit?, plans, places, shared })
+    }
+}
+
+/// How often a plugin may be called, as a configuration says it.
+#[derive(Clone, Debug)]
+pub struct PluginRateLimit {
+    /// Without a key it is that of all calls.
+    each: LimitPerKey,
+    key: Option<CallKey>,
+    wait: Option<Duration>,
+}
+
+impl PluginRateLimit {
+    /// The limit: of all calls, or of those of each key.
+    #[must_use]
+    pub fn limit(&self) -> RateLimitConfig {
+        self.each.limit.limit()
+    }
+
+    /// By what calls are told apart, where each key has a limit of its own.
+    #[must_use]
+    pub fn key(&self) -> Option<&CallKey> {
+        self.key.as_ref()
+    }
+
+    /// What there is to a limit of each key, and where it is kept.
+    #[must_use]
+    pub fn each(&self) -> &LimitPerKey {
+        &self.each
+    }
+
     /// What a stack is built from. `store` makes the connection to a Redis, or gives the one that is there.
     pub fn settings(&self, store: impl FnOnce(&RedisConfig) -> RedisStore) -> RateLimitSettings {
         let mut settings = RateLimitSettings::new(self.limit());
         if let Some(of) = &self.key {
-            settings = settings.for_each(of.clone(), self.limit).with_plans(self.plans.clone());
+            settings = settings.for_each(of.clone(), self.each.limit).with_plans(self.each.plans.clone());
         }
         if let Some(wait) = self.wait {
             settings = settings.waiting(wait);
         }
-        match &self.shared {
+        match self.each.shared() {
             Some(redis) => settings.shared(store(redis)),
             None => settings,
         }
-    }
-}
-
-/// How often a client may call, as a configuration says it.
-#[derive(Clone, Debug)]
-pub struct ClientRateLimit {
-    limit: KeyedRateLimitConfig,
-    plans: Plans,
-    places: Vec<(String, String)>,
-    shared: Option<RedisConfig>,
-}
-
-impl ClientRateLimit {
-    /// The limit of each client, and how many of them have a bucket of their own on this machine.
-    #[must_use]
-    pub fn limit(&self) -> KeyedRateLimitConfig {
-        self.limit
-    }
-
-    /// The limits of single clients, by their names.
-    #[must_use]
-    pub fn plans(&self) -> &Plans {
-        &self.plans
-    }
-
-    /// The clients that have a limit of their own, each with where it says so.
-    pub(in crate::config) fn planned(&self) -> &[(String, String)] {
-        &self.places
-    }
-
-    /// The Redis in which it is kept, where many gateways share it.
-    #[must_use]
-    pub fn shared(&self) -> Option<&RedisConfig> {
-        self.shared.as_ref()
     }
 }
 
@@ -155,7 +148,7 @@ pub(super) fn call_key(keys: &mut Keys<'_>) -> Option<CallKey> {
 /// The limit of a plugin, when it is on.
 pub(in crate::config) fn rate_limit(keys: &mut Keys<'_>, name: &'static str) -> Option<PluginRateLimit> {
     on(keys, name, |keys| {
-        let (limit, key) = (keys.make(), call_key(keys));
+        let key = call_key(keys);
         if !keys.has("key") {
             for name in
                 ["max_keys", "without_key", "plans"].into_iter().filter(|name| keys.has_other_than_default(name))
@@ -169,17 +162,11 @@ pub(in crate::config) fn rate_limit(keys: &mut Keys<'_>, name: &'static str) -> 
             let problem = format!("`wait` has no effect beside `{other}`: such a limit refuses; take one of them out");
             keys.fault("wait", Code::ConfigSchema, problem);
         }
-        let (plans, places) = plans(keys);
-        let shared = shared(keys);
-        Some(PluginRateLimit { limit: limit?, key, plans, places, wait, shared })
+        Some(PluginRateLimit { each: LimitPerKey::read(keys)?, key, wait })
     })
 }
 
 /// The limit of clients, when it is on.
-pub(in crate::config) fn client_rate_limit(keys: &mut Keys<'_>, name: &'static str) -> Option<ClientRateLimit> {
-    on(keys, name, |keys| {
-        let (limit, shared) = (keys.make(), shared(keys));
-        let (plans, places) = plans(keys);
-        Some(ClientRateLimit { limit: limit?, plans, places, shared })
-    })
+pub(in crate::config) fn client_rate_limit(keys: &mut Keys<'_>, name: &'static str) -> Option<LimitPerKey> {
+    on(keys, name, LimitPerKey::read)
 }
