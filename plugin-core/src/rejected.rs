@@ -29,6 +29,7 @@ enum Detail {
     Quota(Quota),
     Cost { cost: u64, burst: u64 },
     WithoutKey,
+    OfKey,
 }
 
 /// Whose time was up.
@@ -125,6 +126,12 @@ impl Rejected {
     #[must_use]
     pub const fn overloaded() -> Self {
         Self::new(Code::ConcurrencyExceeded)
+    }
+
+    /// Too many requests of the same client, or of whatever else is counted by itself, are in flight.
+    #[must_use]
+    pub const fn overloaded_of_key() -> Self {
+        Self::with_detail(Code::ConcurrencyExceeded, Detail::OfKey)
     }
 
     /// A deadline passed: `limit` is the time that was given, `stage` what the call was waiting for. Unless

@@ -99,7 +99,7 @@ impl Limited {
         tokio::time::timeout(LIMIT, exchange).await.expect("in time")
     }
 
-    /// How many of so many calls at once pass; none is answered anything but 200 and 429.
+    /// How many of so many calls one after the other pass; none is answered anything but 200 and 429.
     async fn passing(&self, calls: u32, headers: &[(&str, &str)]) -> u32 {
         let mut passed = 0;
         for _ in 0..calls {
@@ -235,8 +235,8 @@ async fn a_plan_holds_over_redis_too_and_while_it_is_away() {
     let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}]";
     let plan = |of: &str| format!("plans: [{{for: [{of}], requests_per_second: 0.001, burst_size: 5}}]");
     let shared = redis.keys();
-    let clients = format!("client_rate_limit: {{requests_per_second: 0.001, burst_size: 20, {}, {shared}}}", plan("a"));
-    let plugin = format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant', {}, {shared}}}", plan("acme"));
+    let clients = format!("client_rate_limit: {{requests_per_second: 0.001, burst_size: 40, {}, {shared}}}", plan("a"));
+    let plugin = format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant', {}, {shared}}}", plan("acme, umbrella"));
     let gateway = Limited::start(&plugin, &format!("{auth}, {clients}")).await;
     until_redis_decides(&[&gateway]).await;
     let call = |token: &'static str, tenant: &'static str| [("authorization", token), ("x-plugin-tenant", tenant)];
@@ -245,9 +245,10 @@ async fn a_plan_holds_over_redis_too_and_while_it_is_away() {
     let a = [("authorization", "Bearer one")];
     let asked = [gateway.passing(1, &a).await, gateway.passing(6, &call("Bearer one", "initech")).await];
     assert_eq!(asked, [1, 2], "of the client's five calls one had no tenant, and two were more than the tenant's two");
-    assert_eq!(gateway.call("{}", &call("Bearer one", "umbrella")).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(gateway.call("{}", &call("Bearer one", "hooli")).await.status, StatusCode::TOO_MANY_REQUESTS);
     redis.kill();
-    assert_eq!(gateway.passing(7, &call("Bearer two", "hooli")).await, 2, "the share of one gateway is all");
+    assert_eq!(gateway.passing(7, &call("Bearer two", "umbrella")).await, 5, "the share of one is all of its plan");
+    assert_eq!(gateway.passing(3, &call("Bearer two", "hooli")).await, 2);
 }
 
 #[tokio::test]

@@ -30,6 +30,9 @@ impl Rejected {
             Code::PickFailed => "every endpoint that was picked failed",
             Code::Timeout if self.is_attempt_timeout() => "the attempt took too long",
             Code::Timeout => "the deadline passed",
+            Code::ConcurrencyExceeded if matches!(self.detail, Detail::OfKey) => {
+                "too many calls of the same key are in flight"
+            }
             Code::ConcurrencyExceeded => "too many calls are in flight",
             Code::QueueFull => "the waiting line is full",
             Code::Shed => "the call was shed",

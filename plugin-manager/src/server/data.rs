@@ -186,6 +186,9 @@ fn panicked(plugin: Option<&str>, request_id: &str) -> Fault {
     }
 }
 
+/// What a call waits for that is asked of Redis.
+const AT_LIMIT: &str = "at the limit of clients";
+
 async fn forward<B>(
     plane: &DataPlane,
     name: Result<&str, Fault>,
@@ -203,8 +206,9 @@ where
         let admitted = tokio::select! {
             biased;
             admitted = limit.admit(caller) => admitted,
-            // Nobody waits any more for Redis or the call, which says so itself.
-            () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => Ok(()),
+            () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => {
+                Err(Rejected::deadline_exceeded(left.unwrap_or_default(), Some(AT_LIMIT)).with_sent(Sent::Nothing))
+            }
         };
         admitted.map_err(Fault::of_client_limit)?;
     }

@@ -80,8 +80,11 @@ impl Fault {
         Self { error, status: Some(status), is_counted: false, is_answered: false }
     }
 
-    /// A refusal of the limit of clients, which is no plugin's.
+    /// A refusal at the limit of clients, which is no plugin's.
     pub(super) fn of_client_limit(rejected: Rejected) -> Self {
+        if rejected.code() != Code::RateLimited {
+            return Self::from(PluginError::from(rejected));
+        }
         let said = format!("of this client, for all plugins: {}", PluginError::from(rejected).message());
         Self::from(PluginError::refused(rejected, said))
     }

@@ -23,7 +23,7 @@ use crate::manager::RateLimitControl;
 /// let limit = RateLimitConfig::builder().with_requests_per_second(5.0).build()?;
 /// let waiting = RateLimitSettings::new(limit).waiting(Duration::from_millis(500));
 /// let each = KeyedRateLimitConfig::builder().with_limit(limit).with_max_keys(10_000).build()?;
-/// let for_each = RateLimitSettings::new(limit).for_each("client".parse()?, each);
+/// let for_each = RateLimitSettings::for_each("client".parse()?, each);
 /// let settings = StackSettings::default().with_rate_limit_settings(for_each);
 /// # drop((waiting, settings));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -34,6 +34,7 @@ pub struct RateLimitSettings {
     limit: RateLimitConfig,
     wait: Option<Duration>,
     key: Option<Keyed>,
+    plans: Plans,
     store: Option<RedisStore>,
 }
 
@@ -41,13 +42,12 @@ pub struct RateLimitSettings {
 struct Keyed {
     of: CallKey,
     limit: KeyedRateLimitConfig,
-    plans: Plans,
 }
 
 impl RateLimitSettings {
     /// One limit for all calls, which refuses what is more.
     pub fn new(limit: RateLimitConfig) -> Self {
-        Self { limit, wait: None, key: None, store: None }
+        Self { limit, wait: None, key: None, plans: Plans::new(), store: None }
     }
 
     /// Lets calls wait for this long at most: where one limit holds for all of them, on this machine.
@@ -56,19 +56,15 @@ impl RateLimitSettings {
         self
     }
 
-    /// Keeps a limit for each key: this one, in place of that for all calls.
-    pub fn for_each(mut self, of: CallKey, limit: impl Into<KeyedRateLimitConfig>) -> Self {
+    /// A limit for each key, which refuses what is more.
+    pub fn for_each(of: CallKey, limit: impl Into<KeyedRateLimitConfig>) -> Self {
         let limit = limit.into();
-        self.limit = limit.limit();
-        self.key = Some(Keyed { of, limit, plans: Plans::new() });
-        self
+        Self { key: Some(Keyed { of, limit }), ..Self::new(limit.limit()) }
     }
 
-    /// Gives some keys limits of their own, after [`for_each`](Self::for_each); without it there are no keys.
+    /// Gives some keys limits of their own.
     pub fn with_plans(mut self, plans: Plans) -> Self {
-        if let Some(key) = &mut self.key {
-            key.plans = plans;
-        }
+        self.plans = plans;
         self
     }
 
@@ -84,9 +80,13 @@ impl RateLimitSettings {
             let problem = "has no effect beside `key` and `shared`: such a limit refuses";
             return Err(ConfigError::new("rate_limit.wait", problem));
         }
+        if self.key.is_none() && !self.plans.is_empty() {
+            let problem = "has no effect without a key: there is one limit for all calls";
+            return Err(ConfigError::new("rate_limit.plans", problem));
+        }
+        let plans = Some(self.plans).filter(|plans| !plans.is_empty());
         Ok(match (self.store, self.key, self.wait) {
             (Some(store), key, _) => {
-                let plans = key.as_ref().map(|key| key.plans.clone()).filter(|plans| !plans.is_empty());
                 let bucket = match plans {
                     None => SharedBucket::new(&store, plugin, self.limit),
                     Some(plans) => SharedBucket::with_limits(&store, plugin, self.limit, move |key| plans.of(key)),
@@ -97,9 +97,9 @@ impl RateLimitSettings {
                 (Either::Right(Either::Right(Either::Right(layer))), RateLimitControl::Shared(bucket))
             }
             (None, Some(key), _) => {
-                let bucket = match key.plans {
-                    plans if plans.is_empty() => KeyedTokenBucket::new(key.limit),
-                    plans => KeyedTokenBucket::with_limits(key.limit, move |key: &Arc<str>| plans.of(key)),
+                let bucket = match plans {
+                    None => KeyedTokenBucket::new(key.limit),
+                    Some(plans) => KeyedTokenBucket::with_limits(key.limit, move |key: &Arc<str>| plans.of(key)),
                 };
                 let layer = KeyedRateLimitLayer::sharing(&bucket, key.of);
                 let handle = layer.handle();

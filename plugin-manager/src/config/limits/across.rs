@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use plugin_core::Code;
-use plugin_ratelimit::RedisConfig;
+use plugin_ratelimit::{ByHeader, RedisConfig};
 use plugin_settings::Keys;
 
 use super::{
@@ -56,7 +56,8 @@ fn may_be(key: Option<&CallKey>, server: Option<&ServerConfig>, name: &str) -> R
     match key {
         Some(CallKey::Client) => is_client(server, name),
         Some(CallKey::Ip) => is_address(server, name),
-        Some(CallKey::Header(_)) | None => Ok(()),
+        Some(CallKey::Header(_)) => is_value(name),
+        None => Ok(()),
     }
 }
 
@@ -80,6 +81,15 @@ fn is_address(server: &ServerConfig, text: &str) -> Result<(), String> {
     Err(format!(
         "{text:?} is the key of no call: by `server.client_ip` a call from there has the key {:?}",
         key.to_string()
+    ))
+}
+
+fn is_value(text: &str) -> Result<(), String> {
+    if ByHeader::can_be_key(text) {
+        return Ok(());
+    }
+    Err(format!(
+        "{text:?} is not what a header can be that is a key: visible ASCII, spaces only within, 256 bytes at most"
     ))
 }
 

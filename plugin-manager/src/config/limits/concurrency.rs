@@ -4,7 +4,7 @@ use plugin_core::{
     Code,
     settings::{Key, Kind, Settings, Table},
 };
-use plugin_ratelimit::concurrency::{ConcurrencyLimitConfig, KeyedConcurrencyLimitConfig, QueueOrder};
+use plugin_ratelimit::concurrency::{ConcurrencyLimitConfig, KeyedConcurrencyLimitConfig};
 use plugin_settings::Keys;
 
 use super::{super::concerns::ENABLED, on, rate_limit::call_key};
@@ -55,12 +55,11 @@ impl PluginKeyedConcurrency {
 
 pub(in crate::config) fn concurrency(keys: &mut Keys<'_>, name: &'static str) -> Option<ConcurrencyLimitConfig> {
     on(keys, name, |keys| {
-        let limit: Option<ConcurrencyLimitConfig> = keys.make();
-        let (unused, why): (&[&str], _) = match limit? {
-            limit if limit.queue() == 0 => {
-                (&["max_wait", "order", "target", "interval"], "with `queue: 0`: none waits")
-            }
-            limit if limit.order() != QueueOrder::Codel => (&["target", "interval"], "without `order: codel`"),
+        let limit = keys.make();
+        let (queue, is_codel) = (keys.integer::<u32>("queue"), keys.word("order", |word| Some(word == "codel")));
+        let (unused, why): (&[&str], _) = match (queue, is_codel) {
+            (Some(0), _) => (&["max_wait", "order", "target", "interval"], "with `queue: 0`: none waits"),
+            (_, Some(false)) => (&["target", "interval"], "without `order: codel`"),
             _ => (&[], ""),
         };
         for name in unused.iter().filter(|name| keys.has_other_than_default(name)) {

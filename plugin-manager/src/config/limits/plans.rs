@@ -15,7 +15,8 @@ static PLAN: Table = Table::new(
     "rate_limit.plan",
     "The limit of some keys, each of which has it for itself. What is left out of it has the default of a limit, not what is said for \
      all keys.",
-    &[Key::new("for", Kind::Texts, "Who has this limit, as the key says it: names of clients, addresses, values of the header.")
+    &[Key::new("for", Kind::Texts, "Who has this limit: names of clients in `server.client_rate_limit`; else what the key is, so that they are names of clients, \
+         addresses, or values of the header.")
         .required()],
 )
 .over(RateLimitConfig::TABLE);

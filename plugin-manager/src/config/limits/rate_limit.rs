@@ -126,10 +126,10 @@ impl PluginRateLimit {
 
     /// What a stack is built from. `store` makes the connection to a Redis, or gives the one that is there.
     pub fn settings(&self, store: impl FnOnce(&RedisConfig) -> RedisStore) -> RateLimitSettings {
-        let mut settings = RateLimitSettings::new(self.limit());
-        if let Some(of) = &self.key {
-            settings = settings.for_each(of.clone(), self.each.limit).with_plans(self.each.plans.clone());
-        }
+        let mut settings = match &self.key {
+            Some(of) => RateLimitSettings::for_each(of.clone(), self.each.limit).with_plans(self.each.plans.clone()),
+            None => RateLimitSettings::new(self.limit()),
+        };
         if let Some(wait) = self.wait {
             settings = settings.waiting(wait);
         }

@@ -16,7 +16,8 @@ static SHARED: Table = Table::new(
 pub(super) const SHARED_KEY: Key = Key::new(
     "shared",
     Kind::Optional(&SHARED),
-    "One limit for all gateways that use the same Redis; while it is away each lets its share through.",
+    "One limit for all gateways that use the same Redis; while it is away each lets its share through. Not with `max_keys`: \
+     `redis.max_keys` is in its place.",
 );
 
 /// Where the limit of this section is kept, when it is shared.

@@ -221,7 +221,11 @@ fn a_plan_of_a_key_that_nobody_can_have_is_a_fault() {
         &limit("key: ip, plans: [{for: ['2001:db8::7']}]"),
         "by `server.client_ip` a call from there has the key \"2001:db8::\"",
     );
-    assert!(try_read(&limit("key: 'header:X-Plugin-Tenant', plans: [{for: [acme, globex]}]")).is_ok());
+    let header = |value: &str| limit(&format!("key: 'header:X-Plugin-Tenant', plans: [{{for: [{value}]}}]"));
+    for value in ["' acme'", "zürich", "''", "\"a\\tb\\u0001\""] {
+        says(&header(value), "is not what a header can be that is a key");
+    }
+    assert!(try_read(&header("acme, globex, a b")).is_ok());
     let server = |auth: &str, plugin: &str, keys: &str| {
         format!("{{plugins: [{{name: a, transport: inproc, type: x{plugin}}}], server: {{{auth}{keys}}}}}")
     };
@@ -263,6 +267,9 @@ fn a_limit_says_what_of_it_would_have_no_effect() {
     ] {
         says(&http(&format!("endpoint: 'http://h', concurrency: {{{keys}}}")), &format!("concurrency.{problem}"));
     }
+    let faults = try_read(&http("endpoint: 'http://h', concurrency: {max: 3, min: 2, queue: 0, max_wait: 2s}"));
+    let faults = faults.expect_err("two").to_string();
+    assert!(faults.contains("concurrency.min: ") && faults.contains("concurrency.max_wait: "), "{faults}");
     for fine in [
         "queue: 0",
         "queue: 0, max_wait: 1s, order: fifo",

@@ -123,7 +123,7 @@ pub(super) static FAMILIES: [Family; 23] = [
     },
     Family {
         name: "plugin_concurrency_per_key_refusals_total",
-        help: "Calls that were refused because as many of their client, address or header were in flight as may be.",
+        help: "Calls that the concurrency limit of their client, address or header refused.",
         kind: FamilyKind::Counter,
         tell: |plugin, tell| one(plugin.concurrency_per_key_refused, tell),
     },

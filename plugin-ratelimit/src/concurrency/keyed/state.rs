@@ -88,7 +88,7 @@ impl<K: Hash + Eq + Clone> State<K> {
         };
         let counter = if taken.is_some() { &self.admitted } else { &self.refused };
         counter.add(1);
-        taken.map(Some).ok_or_else(Rejected::overloaded)
+        taken.map(Some).ok_or_else(Rejected::overloaded_of_key)
     }
 
     fn enter_by_key(&self, key: K, max: u32) -> Option<Place<K>> {

@@ -1,6 +1,6 @@
 //! A header as the key.
 
-use http::{HeaderMap, HeaderName, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use plugin_core::KeyOf;
 
 /// The value of a header as the key, as text: `x-tenant-id`.
@@ -31,6 +31,14 @@ impl ByHeader {
     #[must_use]
     pub fn new(name: HeaderName) -> Self {
         Self(name)
+    }
+
+    /// Whether a header can come with this text, and it is a key then.
+    #[must_use]
+    pub fn can_be_key(text: &str) -> bool {
+        let is_sent =
+            text.trim_ascii() == text && HeaderValue::from_str(text).is_ok_and(|value| value.to_str().is_ok());
+        is_sent && !text.is_empty() && text.len() <= Self::LONGEST
     }
 }
 
