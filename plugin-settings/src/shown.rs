@@ -29,11 +29,26 @@ fn normalise(node: &mut Node, table: &'static Table) {
                     items.iter_mut().for_each(|item| normalise(item, inner));
                 }
             }
+            // A number there is text as it was written: `0042` is no 42.
+            Kind::Texts | Kind::TextMap => texts(value),
             kind => {
                 if let Some(new) = in_words(kind, value) {
                     *value = value.with_value(new);
                 }
             }
+        }
+    }
+}
+
+fn texts(node: &mut Node) {
+    let items: Vec<&mut Node> = match &mut node.value {
+        Value::List(items) => items.iter_mut().collect(),
+        Value::Map(entries) => entries.iter_mut().map(|entry| &mut entry.value).collect(),
+        _ => Vec::new(),
+    };
+    for item in items {
+        if let Some(text) = item.as_text().map(|text| Value::Str(text.into_owned())) {
+            *item = item.with_value(text);
         }
     }
 }

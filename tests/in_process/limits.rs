@@ -139,7 +139,7 @@ async fn each_client_has_a_limit_of_its_own_by_the_name_under_which_it_is_known(
         assert!(refused.headers.contains_key(header), "{header}: {:?}", refused.headers);
     }
     let said = String::from_utf8_lossy(&refused.body);
-    assert!(said.contains("of this client, for all plugins: the rate limit is used up"), "{said}");
+    assert!(said.contains("the rate limit of this client is used up"), "{said}");
     assert_eq!(gateway.detail().await["calls"]["total"], 4, "what never became a call is not counted as one");
     let status: Value = serde_json::from_str(&gateway.admin("/admin/v1/status").await).expect("JSON");
     let clients = &status["client_rate_limit"];
@@ -220,6 +220,11 @@ async fn a_plan_holds_for_those_whom_it_names_and_the_limit_for_all_others() {
     let c = [("authorization", "Bearer three")];
     let clients = Limited::start("", &format!("{auth}, client_rate_limit: {{{TWO}, {plans}}}")).await;
     let plugin = Limited::start(&format!("rate_limit: {{{TWO}, key: client, {plans}}}"), auth).await;
+    let plan = serde_json::json!([{"for": ["a", "b"], "requests_per_second": 0.001, "burst": 5}]);
+    let status: Value = serde_json::from_str(&clients.admin("/admin/v1/status").await).expect("JSON");
+    assert_eq!(status["client_rate_limit"]["plans"], plan);
+    let detail = plugin.detail().await;
+    assert_eq!((&detail["rate_limit"]["plans"], &detail["rate_limit"]["key"]), (&plan, &"client".into()));
     for gateway in [clients, plugin] {
         for (who, most) in [(a, 5), (b, 5), (c, 2)] {
             assert_eq!(gateway.passing(7, &who).await, most, "{who:?}");

@@ -13,7 +13,7 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
     let rate = &plugin["rate_limit"];
     let number = |of: &Value, key: &str| of[key].as_u64().unwrap_or_default();
     if rate["enabled"] == true && !rate["limit"].is_u64() {
-        let each = if rate["keys"].is_u64() { " for each key" } else { "" };
+        let each = rate["key"].as_str().map(|key| format!(" for each {key}")).unwrap_or_default();
         let mut said = format!(
             "{} a second{each}, {} at once; {} refused",
             text(&rate["requests_per_second"]),
@@ -28,6 +28,7 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
                 said.push_str(&format!(": {}", top.join(", ")));
             }
         }
+        said.push_str(&plans(rate));
         let shared = &rate["shared"];
         if shared.is_object() {
             let who = decides(shared);
@@ -46,8 +47,9 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
         lines.push((
             "concurrency",
             format!(
-                "{} for each key, {} refused; {} in flight{top}",
+                "{} for each {}, {} refused; {} in flight{top}",
                 text(&limit["limit"]),
+                text(&limit["key"]),
                 text(&limit["refused"]),
                 count(number(limit, "in_flight"), "call")
             ),
@@ -98,17 +100,42 @@ pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// The limits of single keys.
+fn plans(limit: &Value) -> String {
+    let plan = |plan: &Value| {
+        let keys: Vec<_> = plan["for"].as_array().into_iter().flatten().map(text).collect();
+        let many = if keys.len() > 3 { format!(" and {} more", keys.len() - 3) } else { String::new() };
+        let (rate, burst) = (text(&plan["requests_per_second"]), text(&plan["burst"]));
+        format!("; {rate} a second, {burst} at once for {}{many}", keys[..keys.len().min(3)].join(", "))
+    };
+    limit["plans"].as_array().into_iter().flatten().map(plan).collect()
+}
+
+/// The limit of clients, in a line.
+pub(super) fn of_clients(limit: &Value) -> Option<String> {
+    let number = |key: &str| limit[key].as_u64();
+    let refused = count(number("refused")?, "call");
+    let (rate, burst) = (text(&limit["requests_per_second"]), text(&limit["burst"]));
+    let mut said = format!("{rate} a second for each, {burst} at once{}; {refused} refused", plans(limit));
+    let top = limit["top_clients"].as_array().into_iter().flatten().filter(|key| key["owed"] != 0).take(3);
+    let top: Vec<_> = top.map(|key| format!("{} owes {}", text(&key["key"]), text(&key["owed"]))).collect();
+    if !top.is_empty() {
+        said.push_str(&format!(": {}", top.join(", ")));
+    }
+    Some(said)
+}
+
 /// Who decides a limit that is kept there.
 pub(super) fn decides(shared: &Value) -> String {
     let who = match shared["mode"].as_str() {
         Some("shared") => format!("Redis decides ({})", text(&shared["redis"])),
         Some("local") => {
-            let share = shared["replicas"].as_u64().unwrap_or_default().max(1);
-            format!(
-                "Redis is away ({}: {}), and 1/{share} of it is let through here",
-                text(&shared["redis"]),
-                text(&shared["reason"])
-            )
+            let share = match shared["replicas"].as_u64().unwrap_or_default() {
+                0 | 1 => "all".to_owned(),
+                replicas => format!("1/{replicas}"),
+            };
+            let (redis, reason) = (text(&shared["redis"]), text(&shared["reason"]));
+            format!("Redis is away ({redis}: {reason}), and {share} of it is let through here")
         }
         _ => format!("Redis is being connected ({})", text(&shared["redis"])),
     };
@@ -128,9 +155,10 @@ mod tests {
     #[test]
     fn each_kind_of_limit_is_one_line() {
         let plugin = json!({
-            "rate_limit": {"enabled": true, "requests_per_second": 5.0, "burst": 10, "refused": 1, "keys": 2, "max_keys": 100,
+            "rate_limit": {"enabled": true, "requests_per_second": 5.0, "burst": 10, "refused": 1, "key": "header:x-plugin-tenant", "keys": 2,
+                           "plans": [{"for": ["a", "b", "c", "d"], "requests_per_second": 50.0, "burst": 60}], "max_keys": 100,
                            "top_keys": [{"key": "acme", "owed": 9}, {"key": "globex", "owed": 0}]},
-            "concurrency_per_key": {"limit": 4, "in_flight": 5, "refused": 7, "keys": 2, "max_keys": 100,
+            "concurrency_per_key": {"key": "client", "limit": 4, "in_flight": 5, "refused": 7, "keys": 2, "max_keys": 100,
                                     "top_keys": [{"key": "acme", "in_flight": 4}, {"key": "globex", "in_flight": 1}]},
             "concurrency": {"limit": 20, "in_flight": 20, "waiting": 3, "admitted": 100, "refused": 4},
             "instances": [{"name": "a", "concurrency": {"limit": 5, "in_flight": 1, "waiting": 0, "admitted": 9, "refused": 0}},
@@ -140,8 +168,9 @@ mod tests {
         assert_eq!(
             said(&plugin),
             [
-                "rate limit: 5.0 a second for each key, 10 at once; 1 call refused; 2 keys of at most 100: acme owes 9",
-                "concurrency: 4 for each key, 7 refused; 5 calls in flight: acme has 4, globex has 1",
+                "rate limit: 5.0 a second for each header:x-plugin-tenant, 10 at once; 1 call refused; 2 keys of at most 100: acme owes 9; \
+                 50.0 a second, 60 at once for a, b, c and 1 more",
+                "concurrency: 4 for each client, 7 refused; 5 calls in flight: acme has 4, globex has 1",
                 "concurrency: 20 of 20 in flight, 3 waiting, 4 refused",
                 "concurrency: of a: 1 of 5 in flight, 0 waiting, 0 refused",
                 "throttle: refuses 49.75 % of calls; 99 calls refused; the plugin took 50 of 200",
@@ -169,6 +198,19 @@ mod tests {
         assert!(decides[0].ends_with("; Redis decides (redis://h:6379), for 1m"), "{decides:?}");
         let connecting = with(json!({"redis": "redis://h:6379", "mode": "connecting", "for": "1s", "replicas": 1}));
         assert!(connecting[0].ends_with("; Redis is being connected (redis://h:6379), for 1s"), "{connecting:?}");
+    }
+
+    #[test]
+    fn the_limit_of_clients_is_a_line() {
+        let limit = json!({"requests_per_second": 5.0, "burst": 10, "refused": 3, "allowed": 9,
+                           "plans": [{"for": ["billing"], "requests_per_second": 50.0, "burst": 60}],
+                           "top_clients": [{"key": "name:ops", "owed": 9}, {"key": "ip:10.0.0.1", "owed": 0}]});
+        let said = of_clients(&limit).expect("it is there");
+        assert_eq!(
+            said,
+            "5.0 a second for each, 10 at once; 50.0 a second, 60 at once for billing; 3 calls refused: name:ops owes 9"
+        );
+        assert_eq!(of_clients(&Value::Null), None);
     }
 
     #[test]

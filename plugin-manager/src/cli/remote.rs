@@ -102,6 +102,9 @@ pub(super) fn status(remote: &Remote) -> Outcome {
         _ => format!("{} ({starting} starting)", number("plugins", "plugin")),
     };
     say(format_args!("{plugins}, {}, {} in flight", number("calls", "call"), status["in_flight"]))?;
+    if let Some(said) = limits::of_clients(&status["client_rate_limit"]) {
+        say(format_args!("limit of clients: {said}"))?;
+    }
     for shared in status["shared_limits"].as_array().into_iter().flatten() {
         say(format_args!("shared limits with the prefix {}: {}", text(&shared["prefix"]), limits::decides(shared)))?;
     }

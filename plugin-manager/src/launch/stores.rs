@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use plugin_ratelimit::{RedisConfig, RedisStore, SharedMode};
+use plugin_ratelimit::{AwayReason, RedisConfig, RedisStore, SharedMode};
 
 /// One connection for each Redis and prefix, whatever uses it: gateways are counted by them. Of settings that differ those of the first
 /// hold; a configuration in which they do is not taken. Clones share them.
@@ -26,10 +26,16 @@ impl Stores {
 /// Logs who decides, for as long as somebody has the connection.
 fn follow(store: &RedisStore) {
     let (mut events, redis, prefix) = (store.events(), store.config().address(), store.config().prefix().to_owned());
+    // It was connecting before anybody listened.
+    let first = store.status();
     tokio::spawn(async move {
-        while let Some(event) = events.next().await {
-            let reason = event.reason.as_ref().map(ToString::to_string);
-            match event.to {
+        let mut told = SharedMode::Connecting;
+        let mut tell = move |mode: SharedMode, reason: Option<&AwayReason>| {
+            if mode == std::mem::replace(&mut told, mode) {
+                return;
+            }
+            let reason = reason.map(ToString::to_string);
+            match mode {
                 SharedMode::Local => tracing::warn!(
                     redis,
                     prefix,
@@ -39,6 +45,10 @@ fn follow(store: &RedisStore) {
                 SharedMode::Shared => tracing::info!(redis, prefix, "Redis decides the shared rate limits"),
                 _ => {}
             }
+        };
+        tell(first.mode, first.reason.as_ref());
+        while let Some(event) = events.next().await {
+            tell(event.to, event.reason.as_ref());
         }
     });
 }

@@ -27,8 +27,9 @@ pub struct Controls {
     pub retry: Option<RetryHandle>,
     /// The rate limit.
     pub rate_limit: Option<RateLimitControl>,
-    /// The limit on calls in flight of each client, address or header.
-    pub concurrency_per_key: Option<KeyedConcurrencyLimitHandle<Arc<str>>>,
+    /// The limit on calls in flight of each client, address or header, and by which of these calls are told apart, as a configuration
+    /// has it.
+    pub concurrency_per_key: Option<(Arc<str>, KeyedConcurrencyLimitHandle<Arc<str>>)>,
     /// The limit on calls in flight.
     pub concurrency: Option<ConcurrencyLimitHandle>,
     /// The limits on calls in flight of single instances, by their names.

@@ -35,7 +35,7 @@ pub use controls::{Controls, Instances};
 pub use drain::DrainReport;
 pub(crate) use name::looks_alike;
 pub use name::{MAX_NAME, check_name};
-pub use rate_limit::RateLimitControl;
+pub use rate_limit::{LimitedKeys, RateLimitControl};
 pub use registration::Registration;
 pub(crate) use turn::Turn;
 pub use view::{OverallHealth, PluginView, ServingState};

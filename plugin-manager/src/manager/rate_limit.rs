@@ -11,9 +11,27 @@ pub enum RateLimitControl {
     /// One limit for all calls, on this machine.
     Plain(RateLimitHandle),
     /// A limit for each key, on this machine.
-    Keyed(KeyedRateLimitHandle<Arc<str>>),
+    Keyed(KeyedRateLimitHandle<Arc<str>>, LimitedKeys),
     /// One limit over many machines, for all calls or for each key.
-    Shared(SharedBucket),
+    Shared(SharedBucket, Option<LimitedKeys>),
+}
+
+/// What has a limit of its own.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LimitedKeys {
+    /// By what calls are told apart, as a configuration has it: `client`, `ip`, `header:x-plugin-tenant`.
+    pub by: Arc<str>,
+    /// Keys that have another limit than all have.
+    pub plans: Arc<[(Arc<str>, RateLimitConfig)]>,
+}
+
+impl LimitedKeys {
+    /// By this, and with these plans.
+    #[must_use]
+    pub fn new(by: impl Into<Arc<str>>, plans: impl Into<Arc<[(Arc<str>, RateLimitConfig)]>>) -> Self {
+        Self { by: by.into(), plans: plans.into() }
+    }
 }
 
 impl RateLimitControl {
@@ -22,8 +40,8 @@ impl RateLimitControl {
     pub fn is_enabled(&self) -> bool {
         match self {
             Self::Plain(handle) => handle.is_enabled(),
-            Self::Keyed(handle) => handle.is_enabled(),
-            Self::Shared(bucket) => bucket.is_enabled(),
+            Self::Keyed(handle, _) => handle.is_enabled(),
+            Self::Shared(bucket, _) => bucket.is_enabled(),
         }
     }
 
@@ -32,8 +50,18 @@ impl RateLimitControl {
     pub fn limit(&self) -> RateLimitConfig {
         match self {
             Self::Plain(handle) => handle.config(),
-            Self::Keyed(handle) => handle.config().limit(),
-            Self::Shared(bucket) => bucket.config(),
+            Self::Keyed(handle, _) => handle.config().limit(),
+            Self::Shared(bucket, _) => bucket.config(),
+        }
+    }
+
+    /// What has a limit of its own, where each key has one.
+    #[must_use]
+    pub fn keys(&self) -> Option<&LimitedKeys> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Keyed(_, keys) => Some(keys),
+            Self::Shared(_, keys) => keys.as_ref(),
         }
     }
 
@@ -45,11 +73,11 @@ impl RateLimitControl {
                 let stats = handle.stats();
                 (stats.allowed, stats.refused)
             }
-            Self::Keyed(handle) => {
+            Self::Keyed(handle, _) => {
                 let stats = handle.stats();
                 (stats.allowed, stats.refused)
             }
-            Self::Shared(bucket) => {
+            Self::Shared(bucket, _) => {
                 let stats = bucket.stats();
                 (stats.allowed, stats.refused)
             }

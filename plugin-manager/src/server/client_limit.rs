@@ -33,6 +33,7 @@ pub struct ClientLimit(Arc<Counted>);
 #[derive(Debug)]
 struct Counted {
     buckets: Buckets,
+    plans: Plans,
     allowed: StripedCounter,
     refused: StripedCounter,
 }
@@ -40,6 +41,8 @@ struct Counted {
 /// What an operator sees of it.
 pub(super) struct ClientFigures {
     pub(super) limit: RateLimitConfig,
+    /// Clients that have another one.
+    pub(super) plans: Vec<(Arc<str>, RateLimitConfig)>,
     pub(super) allowed: u64,
     pub(super) refused: u64,
     /// Clients that have a bucket of their own, and the most that may.
@@ -68,43 +71,46 @@ impl ClientLimit {
     /// This limit for each client, but for those who have another one by their names.
     #[must_use]
     pub fn new(limit: impl Into<KeyedRateLimitConfig>, plans: Plans) -> Self {
-        let limit = limit.into();
-        Self::of(Buckets::Own(if plans.is_empty() {
+        let (limit, of) = (limit.into(), plans.clone());
+        let buckets = if plans.is_empty() {
             KeyedTokenBucket::new(limit)
         } else {
             KeyedTokenBucket::with_limits(limit, move |client: &Client| match client {
-                Client::Name(name) => plans.of(name),
+                Client::Name(name) => of.of(name),
                 Client::Address(_) | Client::Unknown => None,
             })
-        }))
+        };
+        Self::of(Buckets::Own(buckets), plans)
     }
 
     /// The same over all gateways with the same Redis.
     #[must_use]
     pub fn shared(limit: RateLimitConfig, plans: Plans, store: &RedisStore) -> Self {
-        Self::of(Buckets::Shared(if plans.is_empty() {
+        let of = plans.clone();
+        let bucket = if plans.is_empty() {
             SharedBucket::new(store, BUCKETS, limit)
         } else {
-            SharedBucket::with_limits(store, BUCKETS, limit, move |client| plans.of(client.strip_prefix(NAME)?))
-        }))
+            SharedBucket::with_limits(store, BUCKETS, limit, move |client| of.of(client.strip_prefix(NAME)?))
+        };
+        Self::of(Buckets::Shared(bucket), plans)
     }
 
-    fn of(buckets: Buckets) -> Self {
-        Self(Arc::new(Counted { buckets, allowed: StripedCounter::new(), refused: StripedCounter::new() }))
+    fn of(buckets: Buckets, plans: Plans) -> Self {
+        Self(Arc::new(Counted { buckets, plans, allowed: StripedCounter::new(), refused: StripedCounter::new() }))
     }
 
     /// Its figures, and so many of those who owe the most.
     pub(super) fn figures(&self, top: usize) -> ClientFigures {
-        let (allowed, refused) = (self.0.allowed.sum(), self.0.refused.sum());
+        let (plans, allowed, refused) = (self.0.plans.all(), self.0.allowed.sum(), self.0.refused.sum());
         match &self.0.buckets {
             Buckets::Own(buckets) => {
                 let top = buckets.top_keys(top).into_iter().map(|usage| (usage.key.shown(), usage.owed)).collect();
                 let clients = Some((buckets.keys(), buckets.max_keys()));
-                ClientFigures { limit: buckets.config().limit(), allowed, refused, clients, top, shared: None }
+                ClientFigures { limit: buckets.config().limit(), plans, allowed, refused, clients, top, shared: None }
             }
             Buckets::Shared(bucket) => {
                 let (limit, shared) = (bucket.config(), Some(bucket.clone()));
-                ClientFigures { limit, allowed, refused, clients: None, top: Vec::new(), shared }
+                ClientFigures { limit, plans, allowed, refused, clients: None, top: Vec::new(), shared }
             }
         }
     }

@@ -85,7 +85,7 @@ impl Fault {
         if rejected.code() != Code::RateLimited {
             return Self::from(PluginError::from(rejected));
         }
-        let said = format!("of this client, for all plugins: {}", PluginError::from(rejected).message());
+        let said = PluginError::from(rejected).message().replacen("the rate limit", "the rate limit of this client", 1);
         Self::from(PluginError::refused(rejected, said))
     }
 

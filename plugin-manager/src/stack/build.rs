@@ -59,9 +59,15 @@ impl StackSettings {
             None => (rate_limit::none(), None),
         };
         let throttle = self.adaptive_throttle.map(|config| AdaptiveThrottleLayer::new(config).for_calls());
-        let per_key = self.concurrency_per_key.map(|(of, config)| {
-            KeyedConcurrencyLimitLayer::sharing(&KeyedConcurrencyLimit::new(config), of).for_calls()
-        });
+        let (per_key, per_key_control) = self
+            .concurrency_per_key
+            .map(|(of, config)| {
+                let by = Arc::from(of.to_string());
+                let layer = KeyedConcurrencyLimitLayer::sharing(&KeyedConcurrencyLimit::new(config), of).for_calls();
+                let control = (by, layer.handle());
+                (layer, control)
+            })
+            .unzip();
         let limited = |config| ConcurrencyLimitLayer::new(config).for_calls();
         let concurrency = self.concurrency.map(limited);
         let has_retry = self.retry.is_some();
@@ -107,7 +113,7 @@ impl StackSettings {
             breaker: has_breaker.then(|| breaker.handle()),
             retry: has_retry.then(|| retry.handle()),
             rate_limit: rate_limit_control,
-            concurrency_per_key: per_key.as_ref().map(KeyedConcurrencyLimitLayer::handle),
+            concurrency_per_key: per_key_control,
             concurrency: concurrency.as_ref().map(ConcurrencyLimitLayer::handle),
             instance_concurrency,
             adaptive_throttle: throttle.as_ref().map(AdaptiveThrottleLayer::handle),

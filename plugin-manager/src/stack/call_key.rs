@@ -1,6 +1,6 @@
 //! By what the calls of a plugin are told apart, where each of a kind has a limit of its own.
 
-use std::{str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use axum::http::HeaderName;
 use plugin_core::{Call, KeyOf};
@@ -41,6 +41,17 @@ impl CallKey {
 
 /// What the names of headers begin with that a gateway hands on.
 const HANDED_ON: &str = "x-plugin-";
+
+/// As it is written in a configuration.
+impl fmt::Display for CallKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client => f.write_str("client"),
+            Self::Ip => f.write_str("ip"),
+            Self::Header(header) => write!(f, "header:{}", header.name()),
+        }
+    }
+}
 
 impl FromStr for CallKey {
     type Err = String;
@@ -109,6 +120,7 @@ mod tests {
             let of: CallKey = text.parse().expect(text);
             assert_eq!(of.key(&call).as_deref(), Some(key), "{text}");
             assert_eq!(of.key(&Call::new(())), None, "{text}");
+            assert_eq!(of.to_string(), text.replace(' ', "").to_lowercase(), "as it is written");
         }
     }
 }

@@ -39,6 +39,14 @@ impl Plans {
         self.0.get(key).copied()
     }
 
+    /// The keys that have a limit of their own, in their order, with it.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Arc<str>, RateLimitConfig)> {
+        let mut all: Vec<_> = self.0.iter().map(|(key, limit)| (Arc::clone(key), *limit)).collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all
+    }
+
     /// Whether no key has a limit of its own.
     #[must_use]
     pub fn is_empty(&self) -> bool {

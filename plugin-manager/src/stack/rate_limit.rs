@@ -10,7 +10,7 @@ use plugin_ratelimit::{
 use tower::util::Either;
 
 use super::{CallKey, Plans};
-use crate::manager::RateLimitControl;
+use crate::manager::{LimitedKeys, RateLimitControl};
 
 /// How often a plugin may be called.
 ///
@@ -84,6 +84,8 @@ impl RateLimitSettings {
             let problem = "has no effect without a key: there is one limit for all calls";
             return Err(ConfigError::new("rate_limit.plans", problem));
         }
+        let all: Arc<[_]> = self.plans.all().into();
+        let limited = |key: &Keyed| LimitedKeys::new(key.of.to_string(), all);
         let plans = Some(self.plans).filter(|plans| !plans.is_empty());
         Ok(match (self.store, self.key, self.wait) {
             (Some(store), key, _) => {
@@ -91,19 +93,21 @@ impl RateLimitSettings {
                     None => SharedBucket::new(&store, plugin, self.limit),
                     Some(plans) => SharedBucket::with_limits(&store, plugin, self.limit, move |key| plans.of(key)),
                 };
+                let keys = key.as_ref().map(limited);
                 let without_key = key.as_ref().map_or(WithoutKey::Shared, |key| key.limit.without_key());
                 let layer = SharedRateLimitLayer::sharing(&bucket, SharedKey(key.map(|key| key.of)));
                 let layer = layer.with_without_key(without_key).for_calls();
-                (Either::Right(Either::Right(Either::Right(layer))), RateLimitControl::Shared(bucket))
+                (Either::Right(Either::Right(Either::Right(layer))), RateLimitControl::Shared(bucket, keys))
             }
             (None, Some(key), _) => {
                 let bucket = match plans {
                     None => KeyedTokenBucket::new(key.limit),
                     Some(plans) => KeyedTokenBucket::with_limits(key.limit, move |key: &Arc<str>| plans.of(key)),
                 };
+                let keys = limited(&key);
                 let layer = KeyedRateLimitLayer::sharing(&bucket, key.of);
                 let handle = layer.handle();
-                (Either::Right(Either::Right(Either::Left(layer))), RateLimitControl::Keyed(handle))
+                (Either::Right(Either::Right(Either::Left(layer))), RateLimitControl::Keyed(handle, keys))
             }
             (None, None, Some(max_wait)) => {
                 let layer = RateLimitLayer::new(self.limit).waiting(max_wait);

@@ -28,7 +28,7 @@ static TABLE: Table = Table::new(
             "Calls that may wait for a place. 0: none waits, and a call that finds no place is refused at once.",
         )
         .default("100"),
-        Key::new("max_wait", Kind::time_up_to(DAY), "The longest that a call waits. No call waits past its deadline.")
+        Key::new("max_wait", Kind::time_up_to(DAY), "The longest that a call waits. No call waits past its deadline, or with `order: codel` longer than `interval`.")
             .default("1s"),
         Key::new(
             "order",
@@ -46,7 +46,8 @@ static TABLE: Table = Table::new(
         Key::new(
             "interval",
             Kind::time_up_to(DAY),
-            "With `order: codel`: for how long the line is not empty before that is an overload.",
+            "With `order: codel`: for how long the line is not empty before that is an overload, and the longest that a call \
+             waits.",
         )
         .default("100ms"),
         Key::new(

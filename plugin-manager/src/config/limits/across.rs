@@ -66,6 +66,11 @@ fn is_client(server: &ServerConfig, name: &str) -> Result<(), String> {
     if names.contains(&name) {
         return Ok(());
     }
+    if name.parse::<IpAddr>().is_ok() {
+        return Err(format!(
+            "{name:?} is an address, and plans are of names; a plugin's `rate_limit` with `key: ip` has plans of addresses"
+        ));
+    }
     Err(match &*names {
         [] => format!("{name:?} is nobody: there is no `server.auth`, which gives clients their names"),
         names => format!("{name:?} is nobody of `server.auth`, which has {}", names.join(", ")),

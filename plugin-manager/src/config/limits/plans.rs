@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use plugin_core::{
     Code,
-    settings::{Key, Kind, Settings, Table},
+    settings::{Checked, Key, Kind, Settings, Table},
 };
 use plugin_ratelimit::RateLimitConfig;
 use plugin_settings::Keys;
@@ -32,7 +32,7 @@ pub(super) fn plans(keys: &mut Keys<'_>) -> (Plans, Vec<(String, String)>) {
     let read = keys.sections("plans", |keys, index| {
         let names = keys.texts("for");
         let limit: Option<RateLimitConfig> = keys.make();
-        if names.is_empty() && keys.has("for") {
+        if names.is_empty() && matches!(keys.checked("for"), Some(Checked::Texts(_))) {
             keys.fault("for", Code::ConfigValue, "names nobody; say who has this limit, or take the plan out");
         }
         for (at, name) in names.iter().enumerate() {

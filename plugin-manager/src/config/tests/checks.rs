@@ -235,6 +235,8 @@ fn a_plan_of_a_key_that_nobody_can_have_is_a_fault() {
     says(&server(auth, "", &plan("biling")), &format!("{at} of `server.auth`, which has billing, ops"));
     says(&server("", "", &plan("biling")), &format!("{at}: there is no `server.auth`"));
     assert!(try_read(&server(auth, "", &plan("billing"))).is_ok());
+    says(&server(auth, "", &plan("10.0.0.1")), "for[0]: \"10.0.0.1\" is an address, and plans are of names");
+    says(&limit("key: ip, plans: [{for: 10.0.0.1}]"), "rate_limit.plans[0].for: ");
     let of_plugin = |name: &str| format!(", rate_limit: {{key: client, plans: [{{for: [{name}]}}]}}");
     says(&server(auth, &of_plugin("biling"), ""), "plugins[0].rate_limit.plans[0].for[0]: \"biling\" is nobody");
     assert!(try_read(&server(auth, &of_plugin("ops"), "")).is_ok());

@@ -123,3 +123,16 @@ fn what_is_shown_is_a_configuration_whatever_of_it_has_no_effect() {
         assert_eq!(show(&file, None, &no_env).unwrap(), shown, "{section}");
     }
 }
+
+#[test]
+fn a_text_that_looks_like_a_number_is_shown_as_it_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("g.yaml");
+    let limit =
+        "rate_limit: {key: 'header:X-Plugin-Tenant', plans: [{for: [0042, 0x10, 1e3, true]}]}, labels: {room: 007}";
+    std::fs::write(&file, format!("plugins: [{{name: a, transport: inproc, type: x, {limit}}}]")).unwrap();
+    let shown = show(&file, None, &no_env).unwrap();
+    for text in ["- \"0042\"", "- \"0x10\"", "- \"1e3\"", "- \"true\"", "room: \"007\""] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plugin_core::{clock, go_duration};
 use plugin_ratelimit::{
-    RedisStore, SharedBucket, SharedMode,
+    RateLimitConfig, RedisStore, SharedBucket, SharedMode,
     concurrency::{ConcurrencyLimitHandle, KeyedConcurrencyLimitHandle},
     throttle::AdaptiveThrottleHandle,
 };
@@ -29,6 +29,11 @@ pub(super) struct RateLimit {
     /// So many may come at once after a while without any.
     burst: u32,
     window: String,
+    /// By what calls are told apart, where each key has a limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plans: Vec<Plan>,
     /// Where one limit holds for all calls on this machine.
     #[serde(flatten)]
     one: Option<OneLimit>,
@@ -38,6 +43,34 @@ pub(super) struct RateLimit {
     /// Where many machines share it.
     #[serde(skip_serializing_if = "Option::is_none")]
     shared: Option<SharedLimit>,
+}
+
+/// The limit of some keys.
+#[derive(Serialize)]
+struct Plan {
+    #[serde(rename = "for")]
+    keys: Vec<String>,
+    requests_per_second: f64,
+    burst: u32,
+}
+
+impl Plan {
+    /// Those that have the same limit together.
+    fn all(plans: &[(Arc<str>, RateLimitConfig)]) -> Vec<Self> {
+        let mut all: Vec<(RateLimitConfig, Vec<String>)> = Vec::new();
+        for (key, limit) in plans {
+            match all.iter_mut().find(|(other, _)| other == limit) {
+                Some((_, keys)) => keys.push(key.to_string()),
+                None => all.push((*limit, vec![key.to_string()])),
+            }
+        }
+        let plan = |(limit, keys): (RateLimitConfig, _)| Self {
+            keys,
+            requests_per_second: limit.requests_per_second(),
+            burst: limit.burst_size(),
+        };
+        all.into_iter().map(plan).collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -106,6 +139,8 @@ impl RateLimit {
             requests_per_second: limit.requests_per_second(),
             burst: limit.burst_size(),
             window: go_duration::format(limit.time_window()),
+            key: control.keys().map(|keys| keys.by.to_string()),
+            plans: control.keys().map(|keys| Plan::all(&keys.plans)).unwrap_or_default(),
             one: None,
             keyed: None,
             shared: None,
@@ -121,7 +156,7 @@ impl RateLimit {
                     waiting: stats.waiting,
                 });
             }
-            RateLimitControl::Keyed(handle) => {
+            RateLimitControl::Keyed(handle, _) => {
                 let stats = handle.stats();
                 let top = handle.top_keys(TOP_KEYS).into_iter();
                 this.keyed = Some(KeyedLimit {
@@ -132,7 +167,7 @@ impl RateLimit {
                     top_keys: top.map(|usage| KeyJson { key: usage.key.to_string(), owed: usage.owed }).collect(),
                 });
             }
-            RateLimitControl::Shared(bucket) => this.shared = Some(SharedLimit::of(bucket)),
+            RateLimitControl::Shared(bucket, _) => this.shared = Some(SharedLimit::of(bucket)),
         }
         this
     }
@@ -154,7 +189,7 @@ impl SharedStore {
     /// Those of all limits, each once.
     pub(super) fn all(plugins: &[PluginView], clients: Option<&ClientLimit>) -> Vec<Self> {
         let of_plugin = |plugin: &PluginView| match &plugin.controls.rate_limit {
-            Some(RateLimitControl::Shared(bucket)) => Some(bucket.store()),
+            Some(RateLimitControl::Shared(bucket, _)) => Some(bucket.store()),
             _ => None,
         };
         let mut stores: Vec<RedisStore> = Vec::new();
@@ -183,6 +218,8 @@ pub(super) struct ClientRateLimit {
     /// Of each client.
     requests_per_second: f64,
     burst: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plans: Vec<Plan>,
     /// Clients that have a bucket of their own, and the most that may.
     #[serde(skip_serializing_if = "Option::is_none")]
     clients: Option<usize>,
@@ -201,6 +238,7 @@ impl ClientRateLimit {
             refused: figures.refused,
             requests_per_second: figures.limit.requests_per_second(),
             burst: figures.limit.burst_size(),
+            plans: Plan::all(&figures.plans),
             clients: figures.clients.map(|(clients, _)| clients),
             max_keys: figures.clients.map(|(_, most)| most),
             top_clients: figures.top.into_iter().map(|(key, owed)| KeyJson { key, owed }).collect(),
@@ -235,6 +273,8 @@ impl Concurrency {
 /// Of each client, address or header.
 #[derive(Serialize)]
 pub(super) struct KeyedConcurrency {
+    /// By what calls are told apart.
+    key: String,
     /// Of each key; `null` while nothing is limited.
     limit: Option<u32>,
     in_flight: u64,
@@ -255,9 +295,10 @@ struct KeyInFlightJson {
 }
 
 impl KeyedConcurrency {
-    pub(super) fn of(handle: &KeyedConcurrencyLimitHandle<Arc<str>>) -> Self {
+    pub(super) fn of((by, handle): &(Arc<str>, KeyedConcurrencyLimitHandle<Arc<str>>)) -> Self {
         let (stats, top) = (handle.stats(), handle.top_keys(TOP_KEYS).into_iter());
         Self {
+            key: by.to_string(),
             limit: stats.limit,
             in_flight: stats.in_flight,
             admitted: stats.admitted,

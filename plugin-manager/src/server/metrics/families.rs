@@ -225,11 +225,11 @@ impl<'p> Reading<'p> {
             health: plugin.health.as_ref().map(|health| health.state as u64),
             rate_limited: controls.rate_limit.as_ref().map(|limit| limit.decisions().1),
             rate_limit_keys: match &controls.rate_limit {
-                Some(RateLimitControl::Keyed(handle)) => Some(handle.stats().keys as u64),
+                Some(RateLimitControl::Keyed(handle, _)) => Some(handle.stats().keys as u64),
                 _ => None,
             },
             rate_limit_shared: match &controls.rate_limit {
-                Some(RateLimitControl::Shared(bucket)) => {
+                Some(RateLimitControl::Shared(bucket, _)) => {
                     Some(u64::from(bucket.stats().status.mode == SharedMode::Shared))
                 }
                 _ => None,
@@ -237,7 +237,7 @@ impl<'p> Reading<'p> {
             concurrency: controls.concurrency.as_ref().map(|limit| limit.stats()),
             concurrency_waiting: sum(&limits, |stats| u64::from(stats.waiting)),
             concurrency_refused: sum(&limits, |stats| stats.refused),
-            concurrency_per_key_refused: controls.concurrency_per_key.as_ref().map(|limit| limit.stats().refused),
+            concurrency_per_key_refused: controls.concurrency_per_key.as_ref().map(|(_, limit)| limit.stats().refused),
             throttled: controls.adaptive_throttle.as_ref().map(|throttle| throttle.stats().refused),
             retries: controls.retry.as_ref().map(|retry| retry.stats().retries),
             restarts: process.map(|process| process.restarts),

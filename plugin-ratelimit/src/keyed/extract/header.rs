@@ -33,6 +33,12 @@ impl ByHeader {
         Self(name)
     }
 
+    /// The header.
+    #[must_use]
+    pub fn name(&self) -> &HeaderName {
+        &self.0
+    }
+
     /// Whether a header can come with this text, and it is a key then.
     #[must_use]
     pub fn can_be_key(text: &str) -> bool {
