@@ -73,7 +73,7 @@ pub use polled_after_end::polled_after_end;
 pub use reject::AsGrpcStatus;
 #[cfg(feature = "http")]
 pub use reject::AsHttpResponse;
-pub use reject::{AsErrorValue, Reject, RejectFuture};
+pub use reject::{AsErrorValue, Reject, RejectFuture, millis_up};
 pub use rejected::{Quota, Rejected};
 pub use request_id::RequestId;
 pub use sent::Sent;

@@ -6,7 +6,6 @@ mod future;
 mod grpc;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "http")]
 mod millis;
 
 pub use answer::{AsErrorValue, Reject};
@@ -17,5 +16,4 @@ pub use grpc::AsGrpcStatus;
 pub(crate) use grpc::grpc_details;
 #[cfg(feature = "http")]
 pub use http::AsHttpResponse;
-#[cfg(feature = "tonic")]
-pub(crate) use millis::millis_up;
+pub use millis::millis_up;

@@ -52,3 +52,47 @@ fn follow(store: &RedisStore) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn that_a_redis_is_away_is_told_once_however_soon_it_was_found() {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        let _guard = tracing::subscriber::set_default(log);
+        let dir = tempfile::tempdir().expect("a directory");
+        let url = format!("unix://{}", dir.path().join("nobody.sock").display());
+        let store = RedisStore::new(RedisConfig::builder(&url).build().expect("valid"));
+        let away = async {
+            while store.status().mode != SharedMode::Local {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), away).await.expect("nobody listens there");
+        follow(&store);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
+        assert_eq!(text.matches("Redis is away").count(), 1, "{text}");
+    }
+}

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
-use plugin_core::{AsHttpResponse, Code, PluginError, Rejected, Sent};
+use plugin_core::{AsHttpResponse, Code, PluginError, Rejected, Sent, millis_up};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -217,7 +217,7 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
         plugin: error.plugin(),
         retryable: error.is_worth_coming_back(),
         sent: if fault.is_answered { "yes" } else { sent(error) },
-        retry_after_ms: retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+        retry_after_ms: retry_after.map(millis_up),
         plugin_detail: said.map(bounded),
         causes: if detail == ErrorDetail::Full { causes(error) } else { Vec::new() },
         request_id,
