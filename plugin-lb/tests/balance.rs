@@ -238,6 +238,29 @@ async fn preferences_are_followed_in_their_order_while_the_instance_is_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wish_for_a_degraded_instance_is_followed_until_it_was_tried() {
+    for strategy in Strategy::ALL {
+        let instances = three();
+        let health = Arc::new(HealthCell::default());
+        health.set(HealthStatus::new(HealthState::Degraded, ""));
+        let endpoints = instances.each_ref().map(|instance| match instance.name {
+            "b" => instance.endpoint().with_health(Arc::clone(&health)),
+            _ => instance.endpoint(),
+        });
+        let mut balance = Balance::new(BalanceConfig::new(*strategy), endpoints).expect("distinct").for_calls();
+        for tried in [false, true] {
+            let mut wishes = Call::new(1);
+            wishes.context_mut().prefer("b");
+            if tried {
+                wishes.context_mut().add_tried(id_of(&balance, "b"));
+            }
+            let answered = balance.call(wishes).await.expect("a reply").into_payload();
+            assert_eq!(answered == "b", !tried, "{strategy}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_affinity_key_stays_on_its_instance() {
     let instances = three();
     let mut balance = balance(Strategy::ConsistentHash, &instances);

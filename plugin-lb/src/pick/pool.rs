@@ -98,23 +98,25 @@ impl<'a, V: View> Pool<'a, V> {
         (best.class != NEVER).then_some(best)
     }
 
-    /// The instance of the best class with the least cost; of equals the first at or after `start`, going round.
-    pub(crate) fn least<K: PartialOrd>(&self, start: u64, cost: impl Fn(&V) -> K) -> Option<usize> {
+    /// The instance of the best class with the least cost; of equals the one whose turn it is, or the next, going round.
+    pub(crate) fn least<K: PartialOrd>(&self, turn: u64, cost: impl Fn(&V) -> K) -> Option<usize> {
+        let start = turn_to_index(turn, self.len());
         // Where one is in the very best class no other class matters, so one walk will do.
-        self.least_of(start, &cost, |index| self.is_first(index)).or_else(|| {
-            let best = self.best()?;
-            self.least_of(start, &cost, |index| best.contains(index))
-        })
+        if self.is_first(start) {
+            return self.least_of(start, &cost, |index| self.is_first(index));
+        }
+        let best = self.best()?;
+        let start = best.this_or_nth(start, turn / self.len() as u64)?;
+        self.least_of(start, &cost, |index| best.contains(index))
     }
 
     fn least_of<K: PartialOrd>(
         &self,
-        start: u64,
+        start: usize,
         cost: &impl Fn(&V) -> K,
         may: impl Fn(usize) -> bool,
     ) -> Option<usize> {
         let len = self.len();
-        let start = turn_to_index(start, len);
         let mut least: Option<(usize, K)> = None;
         for index in (start..len).chain(0..start).filter(|index| may(*index)) {
             let cost = cost(&self.views[index]);

@@ -1,0 +1,103 @@
+//! However many instances there are, and whichever of them are down: who takes the calls, and in what shares.
+
+use super::*;
+
+/// Every way for at least one of so many to be up; of more than eight, a few hundred of them. A set bit is one that is down.
+fn ways_to_be_down() -> impl Iterator<Item = (usize, u32)> {
+    let mut random = fastrand::Rng::with_seed(11);
+    (1..=12_usize).flat_map(move |count| {
+        let all = (1_u32 << count) - 1;
+        let ways: Vec<_> = if count <= 8 { (0..all).collect() } else { (0..300).map(|_| random.u32(0..all)).collect() };
+        ways.into_iter().map(move |down| (count, down))
+    })
+}
+
+fn is_down(down: u32, index: usize) -> bool {
+    down >> index & 1 == 1
+}
+
+fn with_down(mut fakes: Vec<Fake>, down: u32) -> Vec<Fake> {
+    for (index, fake) in fakes.iter_mut().enumerate().filter(|(index, _)| is_down(down, *index)) {
+        fake.health = if index % 2 == 0 { HealthState::Offline } else { HealthState::Unhealthy };
+    }
+    fakes
+}
+
+#[test]
+fn in_turn_means_exactly_even_shares_whoever_is_down() {
+    for (count, down) in ways_to_be_down() {
+        let up = count - down.count_ones() as usize;
+        let fakes = with_down(fakes(count), down);
+        for strategy in [Strategy::RoundRobin, Strategy::Priority, Strategy::LeastConnections, Strategy::LeastLatency] {
+            let expected: Vec<_> = (0..count).map(|index| if is_down(down, index) { 0 } else { count }).collect();
+            let counts = spread(strategy, &fakes, count * up);
+            assert_eq!(counts, expected, "{strategy} of {count}, down {down:b}");
+        }
+    }
+}
+
+#[test]
+fn by_chance_means_even_shares_whoever_is_down() {
+    for (count, down) in ways_to_be_down().step_by(37) {
+        let up = count - down.count_ones() as usize;
+        let fakes = with_down(fakes(count), down);
+        for strategy in [Strategy::Random, Strategy::WeightedRandom, Strategy::WeightedRoundRobin] {
+            let picks = 4000;
+            let counts = spread(strategy, &fakes, picks);
+            let share = 1.0 / up as f64;
+            let sigma = (picks as f64 * share * (1.0 - share)).sqrt();
+            for (index, taken) in counts.iter().enumerate() {
+                let expected = if is_down(down, index) { 0.0 } else { picks as f64 * share };
+                let off = (*taken as f64 - expected).abs();
+                assert!(off <= 5.0 * sigma, "{strategy} of {count}, down {down:b}: {counts:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_decide_the_shares_among_those_that_are_up() {
+    for (count, down) in ways_to_be_down().step_by(41) {
+        let weights: Vec<u32> = (1..=12).take(count).collect();
+        let fakes = with_down(weighted(&weights), down);
+        for strategy in [Strategy::WeightedRandom, Strategy::WeightedRoundRobin] {
+            let counts = spread(strategy, &fakes, 8000);
+            let up: Vec<_> =
+                weights.iter().enumerate().map(|(index, weight)| weight * u32::from(!is_down(down, index))).collect();
+            assert_shares(&counts, &up, 0.03);
+        }
+    }
+}
+
+/// The turns of each where all have had equally many that should have any, said naively.
+fn expected_by_priority(fakes: &[Fake], request: i16) -> Vec<usize> {
+    let of = |priorities: &mut dyn Iterator<Item = i32>| if request < 0 { priorities.min() } else { priorities.max() };
+    let is_up = |fake: &Fake| fake.health == HealthState::Unknown;
+    let wanted = of(&mut fakes.iter().filter(|fake| is_up(fake)).map(|fake| fake.priority));
+    // A round is as long as those have it that the turns are counted out to.
+    let level = of(&mut fakes.iter().map(|fake| fake.priority));
+    let round = fakes.iter().filter(|fake| Some(fake.priority) == level).count();
+    fakes.iter().map(|fake| if is_up(fake) && Some(fake.priority) == wanted { round } else { 0 }).collect()
+}
+
+#[test]
+fn a_request_takes_the_highest_or_the_lowest_that_are_up_in_turn_however_many_there_are() {
+    for (count, down) in ways_to_be_down() {
+        for levels in 1..=4 {
+            let mut fakes = with_down(fakes(count), down);
+            for (index, fake) in fakes.iter_mut().enumerate() {
+                fake.priority = (index * 7 % levels) as i32 - 1;
+            }
+            let picker = picker(Strategy::Priority, &fakes);
+            for request in [i16::MIN, -1, 0, 1, i16::MAX] {
+                let draw = Seeded { priority: request, ..Seeded::new() };
+                let expected = expected_by_priority(&fakes, request);
+                let mut counts = vec![0; count];
+                for _ in 0..expected.iter().sum() {
+                    counts[picker.pick(&Pool::new(&fakes, &[], &[]), &draw).expect("one is up")] += 1;
+                }
+                assert_eq!(counts, expected, "{count} of {levels} levels, down {down:b}, request {request}");
+            }
+        }
+    }
+}
