@@ -14,9 +14,9 @@ pub enum Strategy {
     RoundRobin,
     /// Any, with equal chances.
     Random,
-    /// The one with the fewest calls in flight.
+    /// The one with the fewest calls in flight; of more than 32 the better of two, one in turn and one at random.
     LeastConnections,
-    /// The one with the shortest latency, calls in flight considered.
+    /// The one with the shortest latency, calls in flight considered; of more than 32 the better of two likewise.
     LeastLatency,
     /// Any, with chances in proportion to the weights.
     WeightedRandom,
@@ -26,6 +26,10 @@ pub enum Strategy {
     Priority,
     /// In turn, in proportion to the weights, evenly spread.
     WeightedRoundRobin,
+    /// Of two random ones, drawn by weight, the one with fewer calls in flight for its weight.
+    P2c,
+    /// Of two random ones, drawn by weight, the one with the larger weight / (calls in flight + 1).
+    WeightedLeastRequest,
 }
 
 impl Strategy {
@@ -39,6 +43,8 @@ impl Strategy {
         Self::ConsistentHash,
         Self::Priority,
         Self::WeightedRoundRobin,
+        Self::P2c,
+        Self::WeightedLeastRequest,
     ];
 
     /// The names of [`ALL`](Self::ALL), in its order.
@@ -64,6 +70,8 @@ impl Strategy {
             Self::ConsistentHash => "consistent-hash",
             Self::Priority => "priority",
             Self::WeightedRoundRobin => "weighted-round-robin",
+            Self::P2c => "p2c",
+            Self::WeightedLeastRequest => "weighted-least-request",
         }
     }
 
@@ -137,5 +145,22 @@ mod tests {
             assert_eq!(Strategy::parse(strategy.as_str()), Some(*strategy));
         }
         assert_eq!(Strategy::parse("fastest"), None);
+    }
+
+    #[test]
+    fn the_numbers_that_files_hold_stay_what_they_are() {
+        let names = [
+            "round-robin",
+            "random",
+            "least-connections",
+            "least-latency",
+            "weighted-random",
+            "consistent-hash",
+            "priority",
+            "weighted-round-robin",
+            "p2c",
+            "weighted-least-request",
+        ];
+        assert_eq!(Strategy::NAMES, names, "new ones come last");
     }
 }

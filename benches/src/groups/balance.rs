@@ -66,7 +66,7 @@ fn rows(group: &mut Group) {
     );
     group.note(
         "Most of a call over one instance is atomic operations, which `INSTRUCTIONS.md` counts: two of the lease that counts it in \
-         flight and keeps the instance alive, two of the lock of the instance's slot. `least-connections` and `least-latency` look \
-         at every instance.",
+         flight and keeps the instance alive, two of the lock of the instance's slot. Of up to 32 instances \
+         `least-connections` and `least-latency` look at each, and of more at two.",
     );
 }

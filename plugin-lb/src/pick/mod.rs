@@ -7,10 +7,13 @@ mod consistent_hash;
 mod least_connections;
 mod least_latency;
 mod numbers;
+mod p2c;
 mod pool;
 mod priority;
 mod random;
 mod round_robin;
+mod two;
+mod weighted_least_request;
 mod weighted_random;
 mod weighted_round_robin;
 
@@ -33,6 +36,8 @@ pub(crate) enum Picker {
     ConsistentHash(consistent_hash::Ring),
     Priority(priority::Levels),
     WeightedRoundRobin(weighted_round_robin::Schedule),
+    P2c(weighted_random::Alias),
+    WeightedLeastRequest(weighted_random::Alias),
 }
 
 /// Where a strategy draws its numbers from. Each is asked for at most once per pick, and only where it is needed.
@@ -64,6 +69,8 @@ impl Picker {
             Strategy::WeightedRoundRobin => {
                 Self::WeightedRoundRobin(weighted_round_robin::Schedule::build(weights().collect()))
             }
+            Strategy::P2c => Self::P2c(weighted_random::Alias::build(weights())),
+            Strategy::WeightedLeastRequest => Self::WeightedLeastRequest(weighted_random::Alias::build(weights())),
         }
     }
 
@@ -74,12 +81,14 @@ impl Picker {
         let picked = match self {
             Self::RoundRobin => round_robin::pick(pool, draw.turn()),
             Self::Random => random::pick(pool, draw.ticket()),
-            Self::LeastConnections => least_connections::pick(pool, draw.turn()),
-            Self::LeastLatency => least_latency::pick(pool, draw.turn(), draw.now()),
+            Self::LeastConnections => least_connections::pick(pool, draw.turn(), || draw.ticket()),
+            Self::LeastLatency => least_latency::pick(pool, draw.turn(), || draw.ticket(), draw.now()),
             Self::WeightedRandom(alias) => alias.pick(pool, draw.ticket()),
             Self::ConsistentHash(ring) => ring.pick(pool, draw.affinity().unwrap_or_else(|| draw.ticket())),
             Self::Priority(levels) => levels.pick(pool, draw.turn(), draw.priority()),
             Self::WeightedRoundRobin(schedule) => schedule.pick(pool, draw.turn()),
+            Self::P2c(alias) => p2c::pick(alias, pool, draw.ticket()),
+            Self::WeightedLeastRequest(alias) => weighted_least_request::pick(alias, pool, draw.ticket()),
         };
         // One that was to be picked has become worse in between, and a strategy that looks twice has found nobody.
         picked.or_else(|| pool.best().map(|best| best.first()))

@@ -2,6 +2,8 @@
 
 use plugin_core::{HealthState, InstanceId, clock::Instant};
 
+use super::numbers::scale;
+
 /// One instance as a strategy sees it.
 pub(crate) trait View {
     fn id(&self) -> InstanceId;
@@ -39,6 +41,12 @@ impl<'a, V: View> Pool<'a, V> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.views.len()
+    }
+
+    /// Whether there are too many to look at each of them in every pick.
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        self.len() > LOOKED_AT
     }
 
     pub(crate) fn view(&self, index: usize) -> &'a V {
@@ -81,8 +89,8 @@ impl<'a, V: View> Pool<'a, V> {
         health + if self.tried.contains(&view.id()) { 3 } else { 0 }
     }
 
-    /// The best class that is not empty. `None` when all are. Reads the health of each instance once: it may change at any
-    /// moment, and then there is still one to be had.
+    /// The best class that is not empty. `None` when all are. Reads the health of each instance once: it may change at
+    /// any moment, and then there is still one to be had.
     #[cold]
     pub(crate) fn best(&self) -> Option<Best<'_, 'a, V>> {
         let none = |ignore_health| Best { pool: self, ignore_health, class: NEVER, count: 0, first: 0 };
@@ -98,7 +106,8 @@ impl<'a, V: View> Pool<'a, V> {
         (best.class != NEVER).then_some(best)
     }
 
-    /// The instance of the best class with the least cost; of equals the one whose turn it is, or the next, going round.
+    /// The instance of the best class with the least cost; of equals the one whose turn it is, or the next, going
+    /// round.
     pub(crate) fn least<K: PartialOrd>(&self, turn: u64, cost: impl Fn(&V) -> K) -> Option<usize> {
         let start = turn_to_index(turn, self.len());
         // Where one is in the very best class no other class matters, so one walk will do.
@@ -127,6 +136,9 @@ impl<'a, V: View> Pool<'a, V> {
         least.map(|(index, _)| index)
     }
 }
+
+/// How many instances a pick may look at. Over 1,000 it took 4.8 us to look at each, and 0.4 us for two.
+const LOOKED_AT: usize = 32;
 
 /// The class of those that are out of the question.
 const NEVER: u8 = u8::MAX;
@@ -185,6 +197,11 @@ impl<V: View> Best<'_, '_, V> {
             return Some(index);
         }
         self.indices().nth(turn_to_index(turn, self.count))
+    }
+
+    /// Any other of them, with equal chances. `None` where this is the only one.
+    pub(crate) fn other_than(&self, index: usize, random: u64) -> Option<usize> {
+        self.indices().filter(|other| *other != index).nth(scale(random, self.count.saturating_sub(1)).0)
     }
 
     /// The instance that a strategy came upon, if it is one of the best; else one of the best, with chances in

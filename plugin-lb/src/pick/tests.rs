@@ -2,6 +2,7 @@
 
 mod down;
 mod golden;
+mod two;
 
 use std::cell::Cell;
 

@@ -37,11 +37,17 @@ impl Alias {
         Self(columns.into())
     }
 
+    /// The instance that a random number falls on, whether it may take a call or not.
     #[inline]
-    pub(super) fn pick<V: View>(&self, pool: &Pool<'_, V>, ticket: u64) -> Option<usize> {
+    pub(super) fn draw(&self, ticket: u64) -> usize {
         let (index, rest) = scale(ticket, self.0.len());
         let column = self.0[index];
-        let index = if rest >> 32 < u64::from(column.own) { index } else { column.other as usize };
+        if rest >> 32 < u64::from(column.own) { index } else { column.other as usize }
+    }
+
+    #[inline]
+    pub(super) fn pick<V: View>(&self, pool: &Pool<'_, V>, ticket: u64) -> Option<usize> {
+        let index = self.draw(ticket);
         if pool.is_first(index) {
             return Some(index);
         }

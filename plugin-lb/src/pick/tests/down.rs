@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Every way for at least one of so many to be up; of more than eight, a few hundred of them. A set bit is one that is down.
+/// Every way for at least one of so many to be up; of more than eight, a few hundred of them. A set bit is one that is
+/// down.
 fn ways_to_be_down() -> impl Iterator<Item = (usize, u32)> {
     let mut random = fastrand::Rng::with_seed(11);
     (1..=12_usize).flat_map(move |count| {
