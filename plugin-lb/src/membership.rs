@@ -1,5 +1,5 @@
-//! What every clone of a balancer shares: its instances at this moment, and the turns. An instance knows the balancer that it
-//! is part of, so they stand in one file.
+//! What every clone of a balancer shares: its instances at this moment, and the turns. An instance knows the balancer
+//! that it is part of, so they stand in one file.
 
 use std::{
     collections::HashMap,
@@ -16,6 +16,7 @@ use plugin_core::{
 
 use crate::{
     BalanceConfig, Endpoint, Hints,
+    estimate::Expected,
     meter::Meter,
     pick::{Draw, Picker, Pool, View},
     turns::Turns,
@@ -152,7 +153,7 @@ impl<S> View for Entry<S> {
         self.in_flight()
     }
 
-    fn latency(&self, now: Instant) -> Option<f32> {
+    fn expected(&self, now: Instant) -> Expected {
         self.meter.latency.read(now)
     }
 }
@@ -170,6 +171,7 @@ pub(crate) struct Snapshot<S> {
 
 impl<S> Snapshot<S> {
     fn new(config: BalanceConfig, entries: Vec<Entry<S>>) -> Self {
+        entries.iter().for_each(|entry| entry.meter.follow_peaks(config.strategy().follows_peaks()));
         let enabled: Box<[Entry<S>]> = entries.iter().filter(|entry| entry.enabled).cloned().collect();
         let names = enabled.iter().enumerate().map(|(index, entry)| (Arc::clone(&entry.member.name), index)).collect();
         let picker = Picker::build(config.strategy(), &enabled, enabled.iter().map(|entry| &*entry.member.name));

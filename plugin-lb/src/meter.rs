@@ -55,6 +55,8 @@ pub(crate) struct Meter {
     score: AtomicU8,
     /// Whether a response's body was ever followed.
     followed: AtomicBool,
+    /// Whether the estimate follows peaks.
+    peaks: AtomicBool,
     pub(crate) latency: Estimate,
     pub(crate) failure: Kept,
 }
@@ -95,6 +97,7 @@ impl Meter {
             stripes: (0..stripe_count()).map(|_| Pad::default()).collect(),
             score: AtomicU8::new(FULL),
             followed: AtomicBool::new(false),
+            peaks: AtomicBool::new(false),
             latency: Estimate::default(),
             failure: Kept::default(),
         }
@@ -137,8 +140,11 @@ impl Meter {
         let now = clock::end::read();
         let elapsed = now.saturating_since(started);
         let sample = match how {
+            // Relaxed: the strategy has just changed, or it has not.
+            Settled::Succeeded if self.peaks.load(Ordering::Relaxed) => Sample::Peak(elapsed),
             Settled::Succeeded => Sample::Answered(elapsed),
-            // Each time: it takes less to be turned away than to be answered, and one that turns calls away would get them all.
+            // Each time: it takes less to be turned away than to be answered, and one that turns calls away would get
+            // them all.
             Settled::Failed | Settled::Declined | Settled::Refused => Sample::Failed(elapsed),
             Settled::Ignored => Sample::Ignored(elapsed),
             Settled::Abandoned => Sample::AtLeast(elapsed),
@@ -162,6 +168,11 @@ impl Meter {
             Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => return,
         };
         let _ = self.score.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |score| Some(step(score)));
+    }
+
+    /// Says how the estimate takes answers from now on; what it is stays.
+    pub(crate) fn follow_peaks(&self, peaks: bool) {
+        self.peaks.store(peaks, Ordering::Relaxed);
     }
 
     /// Says that a body is followed, before it is counted.
@@ -215,6 +226,7 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estimate::Expected;
 
     #[test]
     fn the_score_falls_by_five_and_rises_by_one_within_its_bounds() {
@@ -279,7 +291,11 @@ mod tests {
                 let totals = meter.totals();
                 assert_eq!([totals.succeeded, totals.failed, totals.neither], counts, "{how:?}");
                 assert_eq!((meter.health_score(), totals.average.is_some()), (score, averaged), "{how:?}");
-                let expects = meter.latency.read(clock::now()).expect("it was fed") / 1e6;
+                let expects = match meter.latency.read(clock::now()) {
+                    Expected::Answer(nanos) => nanos / 1e6,
+                    // What two failures in a row cost is tested beside the estimate.
+                    other => panic!("{how:?}: {other:?}"),
+                };
                 assert!((expects - expected as f32).abs() < 1.0, "{how:?} after {took} ms: {expects} ms");
             }
         }

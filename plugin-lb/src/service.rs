@@ -36,7 +36,7 @@ use crate::{
 /// as neither success nor failure, unless it is dropped because its time was up and the instance had at least half of it
 /// ([`cut::is_evidence`](plugin_core::deadline::cut::is_evidence)).
 ///
-/// `C` judges outcomes for the statistics and for `least-latency`, `R` answers refusals, `O` says whether a call is in
+/// `C` judges outcomes for the statistics and for strategies that read the latency, `R` answers refusals, `O` says whether a call is in
 /// flight until the head of its response or until the end of its body, and `E` reads hints and writes tags.
 ///
 /// ```
@@ -84,7 +84,7 @@ impl<S: Clone> Balance<S> {
 }
 
 impl<S, C, R, O, E> Balance<S, C, R, O, E> {
-    /// Sets what counts as a failure in the statistics and for `least-latency`. Default: `ByErrorType`.
+    /// Sets what counts as a failure in the statistics, and for `least-latency` and `peak-ewma`. Default: `ByErrorType`.
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> Balance<S, C2, R, O, E> {
         let Policy { reject, envelope, .. } = self.policy;

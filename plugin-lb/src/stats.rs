@@ -37,7 +37,7 @@ pub struct InstanceStats {
     /// Calls that failed.
     pub failed: u64,
     /// The mean time of answered and failed calls. Of the first 64 on each processor stripe every one is timed, and
-    /// then one in 32; under `least-latency` all are. Zero before the first.
+    /// then one in 32; under `least-latency` and `peak-ewma` all are. Zero before the first.
     pub average_latency: Duration,
     /// From 100 down to 0: a failure takes five points, a success gives one back. For reading only: no strategy picks
     /// by it.

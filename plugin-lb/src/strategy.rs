@@ -28,6 +28,9 @@ pub enum Strategy {
     WeightedRoundRobin,
     /// Of two random ones, drawn by weight, the one with fewer calls in flight for its weight.
     P2c,
+    /// Of two, one in turn and one at random, the one with the shorter latency, peaks remembered and calls in flight
+    /// considered.
+    PeakEwma,
     /// Of two random ones, drawn by weight, the one with the larger weight / (calls in flight + 1).
     WeightedLeastRequest,
 }
@@ -44,6 +47,7 @@ impl Strategy {
         Self::Priority,
         Self::WeightedRoundRobin,
         Self::P2c,
+        Self::PeakEwma,
         Self::WeightedLeastRequest,
     ];
 
@@ -71,6 +75,7 @@ impl Strategy {
             Self::Priority => "priority",
             Self::WeightedRoundRobin => "weighted-round-robin",
             Self::P2c => "p2c",
+            Self::PeakEwma => "peak-ewma",
             Self::WeightedLeastRequest => "weighted-least-request",
         }
     }
@@ -83,7 +88,12 @@ impl Strategy {
 
     /// Whether every call's latency is an input.
     pub(crate) const fn reads_latency(self) -> bool {
-        matches!(self, Self::LeastLatency)
+        matches!(self, Self::LeastLatency | Self::PeakEwma)
+    }
+
+    /// Whether a slow answer is taken at its word at once, and a fast one only with time.
+    pub(crate) const fn follows_peaks(self) -> bool {
+        matches!(self, Self::PeakEwma)
     }
 }
 
@@ -159,6 +169,7 @@ mod tests {
             "priority",
             "weighted-round-robin",
             "p2c",
+            "peak-ewma",
             "weighted-least-request",
         ];
         assert_eq!(Strategy::NAMES, names, "new ones come last");

@@ -51,7 +51,11 @@ fn rows(group: &mut Group) {
     for strategy in Strategy::ALL {
         for instances in [10, 100, 1000] {
             let name = format!("{strategy}, {instances}");
-            group.service(name, over(*strategy, instances), || 1_u64).against(format!("tower p2c, {instances}"));
+            let peer = match (strategy, instances) {
+                (Strategy::PeakEwma, 10) => "tower peak-EWMA, 10".to_owned(),
+                _ => format!("tower p2c, {instances}"),
+            };
+            group.service(name, over(*strategy, instances), || 1_u64).against(peer);
         }
     }
     bare_rows(group);

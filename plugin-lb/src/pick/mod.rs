@@ -8,6 +8,7 @@ mod least_connections;
 mod least_latency;
 mod numbers;
 mod p2c;
+mod peak_ewma;
 mod pool;
 mod priority;
 mod random;
@@ -37,6 +38,7 @@ pub(crate) enum Picker {
     Priority(priority::Levels),
     WeightedRoundRobin(weighted_round_robin::Schedule),
     P2c(weighted_random::Alias),
+    PeakEwma,
     WeightedLeastRequest(weighted_random::Alias),
 }
 
@@ -70,6 +72,7 @@ impl Picker {
                 Self::WeightedRoundRobin(weighted_round_robin::Schedule::build(weights().collect()))
             }
             Strategy::P2c => Self::P2c(weighted_random::Alias::build(weights())),
+            Strategy::PeakEwma => Self::PeakEwma,
             Strategy::WeightedLeastRequest => Self::WeightedLeastRequest(weighted_random::Alias::build(weights())),
         }
     }
@@ -88,6 +91,7 @@ impl Picker {
             Self::Priority(levels) => levels.pick(pool, draw.turn(), draw.priority()),
             Self::WeightedRoundRobin(schedule) => schedule.pick(pool, draw.turn()),
             Self::P2c(alias) => p2c::pick(alias, pool, draw.ticket()),
+            Self::PeakEwma => peak_ewma::pick(pool, draw.turn(), draw.ticket(), draw.now()),
             Self::WeightedLeastRequest(alias) => weighted_least_request::pick(alias, pool, draw.ticket()),
         };
         // One that was to be picked has become worse in between, and a strategy that looks twice has found nobody.

@@ -3,6 +3,7 @@
 use plugin_core::{HealthState, InstanceId, clock::Instant};
 
 use super::numbers::scale;
+use crate::estimate::Expected;
 
 /// One instance as a strategy sees it.
 pub(crate) trait View {
@@ -11,8 +12,8 @@ pub(crate) trait View {
     fn priority(&self) -> i32;
     fn health(&self) -> HealthState;
     fn in_flight(&self) -> usize;
-    /// The expected latency in nanoseconds; `None` before the first call has finished.
-    fn latency(&self, now: Instant) -> Option<f32>;
+    /// What a call may expect of it.
+    fn expected(&self, now: Instant) -> Expected;
 }
 
 /// The enabled instances, and what is known against some of them.

@@ -10,7 +10,7 @@ use plugin_core::{HealthState, InstanceId, clock::Instant};
 use proptest::prelude::*;
 
 use super::{Draw, Picker, Pool, View, consistent_hash::Ring, weighted_round_robin::Schedule};
-use crate::Strategy;
+use crate::{Strategy, estimate::Expected};
 
 #[derive(Clone, Debug)]
 struct Fake {
@@ -21,6 +21,7 @@ struct Fake {
     health: HealthState,
     in_flight: usize,
     latency: Option<f32>,
+    failing: Option<Expected>,
 }
 
 impl View for Fake {
@@ -44,8 +45,8 @@ impl View for Fake {
         self.in_flight
     }
 
-    fn latency(&self, _: Instant) -> Option<f32> {
-        self.latency
+    fn expected(&self, _: Instant) -> Expected {
+        self.failing.unwrap_or(self.latency.map_or(Expected::Nothing, Expected::Answer))
     }
 }
 
@@ -58,6 +59,7 @@ fn fakes(count: usize) -> Vec<Fake> {
         health: HealthState::Unknown,
         in_flight: 0,
         latency: None,
+        failing: None,
     };
     (0..count).map(fake).collect()
 }
@@ -358,7 +360,7 @@ prop_compose! {
         (1_u32..2000, -3_i32..3, health(), 0_usize..4, prop::option::of(1e3_f32..1e9)), 1..40,
     )) -> Vec<Fake> {
         all.into_iter().enumerate().map(|(index, (weight, priority, health, in_flight, latency))| Fake {
-            id: InstanceId::next(), name: index.to_string(), weight, priority, health, in_flight, latency,
+            id: InstanceId::next(), name: index.to_string(), weight, priority, health, in_flight, latency, failing: None,
         }).collect()
     }
 }
@@ -406,8 +408,8 @@ impl View for Flapping {
         self.fake.in_flight
     }
 
-    fn latency(&self, now: Instant) -> Option<f32> {
-        self.fake.latency(now)
+    fn expected(&self, now: Instant) -> Expected {
+        self.fake.expected(now)
     }
 }
 

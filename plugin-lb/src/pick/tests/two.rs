@@ -141,3 +141,23 @@ fn of_many_instances_none_takes_the_turns_of_those_that_are_down() {
         }
     }
 }
+
+#[test]
+fn an_instance_that_fails_again_and_again_is_left_to_the_others_however_busy_they_are_and_is_tried_by_one_call() {
+    for strategy in [Strategy::LeastLatency, Strategy::PeakEwma] {
+        for count in [2, 3, 10, 40] {
+            let mut fakes = fakes(count);
+            fakes.iter_mut().for_each(|fake| (fake.latency, fake.in_flight) = (Some(5e9), 100));
+            fakes[1].in_flight = 0;
+            fakes[1].failing = Some(Expected::Failure);
+            assert_eq!(spread(strategy, &fakes, 20 * count)[1], 0, "{strategy} of {count}");
+            fakes[1].failing = Some(Expected::Trial(1e9));
+            assert!(spread(strategy, &fakes, 20 * count)[1] > 0, "{strategy} of {count}");
+            fakes[1].in_flight = 1;
+            assert_eq!(spread(strategy, &fakes, 20 * count)[1], 0, "{strategy} of {count}");
+            // Where all fail, they take turns.
+            fakes.iter_mut().for_each(|fake| fake.failing = Some(Expected::Failure));
+            assert_eq!(spread(strategy, &fakes, 2 * count), vec![2; count], "{strategy} of {count}");
+        }
+    }
+}
