@@ -50,8 +50,8 @@ impl<S> Endpoint<S> {
         Self { name: name.into(), service, weight: 1, priority: 0, enabled: true, zone: None, health: None }
     }
 
-    /// Sets its share of the calls, against the weights of the others. Read by the weighted strategies and by
-    /// `consistent-hash`.
+    /// Sets its share of the calls, against the weights of the others. Read by the weighted strategies, by `p2c`,
+    /// `consistent-hash` and `maglev`.
     pub fn with_weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self

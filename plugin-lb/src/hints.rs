@@ -19,7 +19,8 @@ impl<'r> Hints<'r> {
         Self::default()
     }
 
-    /// The hash of the key that keeps calls together on one instance. Read by `consistent-hash`.
+    /// The hash of the key that keeps calls together on one instance. Read by `consistent-hash` and
+    /// `maglev`.
     #[must_use]
     pub fn with_affinity(mut self, hash: u64) -> Self {
         self.affinity = Some(hash);

@@ -33,6 +33,8 @@ pub enum Strategy {
     PeakEwma,
     /// Of two random ones, drawn by weight, the one with the larger weight / (calls in flight + 1).
     WeightedLeastRequest,
+    /// The same one for the same affinity key, with shares as even as can be.
+    Maglev,
 }
 
 impl Strategy {
@@ -49,6 +51,7 @@ impl Strategy {
         Self::P2c,
         Self::PeakEwma,
         Self::WeightedLeastRequest,
+        Self::Maglev,
     ];
 
     /// The names of [`ALL`](Self::ALL), in its order.
@@ -77,6 +80,7 @@ impl Strategy {
             Self::P2c => "p2c",
             Self::PeakEwma => "peak-ewma",
             Self::WeightedLeastRequest => "weighted-least-request",
+            Self::Maglev => "maglev",
         }
     }
 
@@ -171,6 +175,7 @@ mod tests {
             "p2c",
             "peak-ewma",
             "weighted-least-request",
+            "maglev",
         ];
         assert_eq!(Strategy::NAMES, names, "new ones come last");
     }

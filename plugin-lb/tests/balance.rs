@@ -262,20 +262,22 @@ async fn a_wish_for_a_degraded_instance_is_followed_until_it_was_tried() {
 
 #[tokio::test(start_paused = true)]
 async fn an_affinity_key_stays_on_its_instance() {
-    let instances = three();
-    let mut balance = balance(Strategy::ConsistentHash, &instances);
-    let mut owners = std::collections::HashSet::new();
-    for key in 0..40_u8 {
-        let mut answers = std::collections::HashSet::new();
-        for _ in 0..3 {
-            let mut call = Call::new(1);
-            call.context_mut().set_affinity_key(&[key]);
-            answers.insert(balance.call(call).await.expect("a reply").into_payload());
+    for strategy in [Strategy::ConsistentHash, Strategy::Maglev] {
+        let instances = three();
+        let mut balance = balance(strategy, &instances);
+        let mut owners = std::collections::HashSet::new();
+        for key in 0..40_u8 {
+            let mut answers = std::collections::HashSet::new();
+            for _ in 0..3 {
+                let mut call = Call::new(1);
+                call.context_mut().set_affinity_key(&[key]);
+                answers.insert(balance.call(call).await.expect("a reply").into_payload());
+            }
+            assert_eq!(answers.len(), 1, "{strategy}");
+            owners.extend(answers);
         }
-        assert_eq!(answers.len(), 1);
-        owners.extend(answers);
+        assert_eq!(owners.len(), 3, "{strategy}: and different keys on different ones");
     }
-    assert_eq!(owners.len(), 3, "and different keys on different ones");
 }
 
 #[tokio::test(start_paused = true)]

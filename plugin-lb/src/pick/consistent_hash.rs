@@ -1,7 +1,7 @@
 //! `consistent-hash`: the same instance for the same key.
 
 use super::{
-    numbers::mix,
+    numbers::{hash_name, mix},
     pool::{Pool, View},
 };
 
@@ -40,7 +40,7 @@ impl Ring {
         let mut points = Vec::new();
         for (index, (name, weight)) in instances.iter().enumerate() {
             let count = (POINTS * u64::from(*weight) / ordinary).max(1);
-            let own = hash(name.as_bytes());
+            let own = hash_name(name);
             points.extend((0..count).map(|point| Point {
                 hash: mix(own ^ mix(point.wrapping_add(0x9e37_79b9_7f4a_7c15))),
                 instance: index as u32,
@@ -77,11 +77,4 @@ impl Ring {
         let point = self.points.iter().find(|point| point.hash >= hash).or(self.points.first());
         point.map(|point| point.instance as usize)
     }
-}
-
-/// FNV-1a over 64 bits, which is fixed by its authors, with a finisher since its low bits are weak.
-fn hash(name: &[u8]) -> u64 {
-    mix(name
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)))
 }

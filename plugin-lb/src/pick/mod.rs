@@ -6,6 +6,7 @@
 mod consistent_hash;
 mod least_connections;
 mod least_latency;
+mod maglev;
 mod numbers;
 mod p2c;
 mod peak_ewma;
@@ -40,6 +41,7 @@ pub(crate) enum Picker {
     P2c(weighted_random::Alias),
     PeakEwma,
     WeightedLeastRequest(weighted_random::Alias),
+    Maglev(maglev::Table),
 }
 
 /// Where a strategy draws its numbers from. Each is asked for at most once per pick, and only where it is needed.
@@ -73,6 +75,7 @@ impl Picker {
             }
             Strategy::P2c => Self::P2c(weighted_random::Alias::build(weights())),
             Strategy::PeakEwma => Self::PeakEwma,
+            Strategy::Maglev => Self::Maglev(maglev::Table::build(names.zip(weights()))),
             Strategy::WeightedLeastRequest => Self::WeightedLeastRequest(weighted_random::Alias::build(weights())),
         }
     }
@@ -92,6 +95,7 @@ impl Picker {
             Self::WeightedRoundRobin(schedule) => schedule.pick(pool, draw.turn()),
             Self::P2c(alias) => p2c::pick(alias, pool, draw.ticket()),
             Self::PeakEwma => peak_ewma::pick(pool, draw.turn(), draw.ticket(), draw.now()),
+            Self::Maglev(table) => table.pick(pool, draw.affinity().unwrap_or_else(|| draw.ticket())),
             Self::WeightedLeastRequest(alias) => weighted_least_request::pick(alias, pool, draw.ticket()),
         };
         // One that was to be picked has become worse in between, and a strategy that looks twice has found nobody.

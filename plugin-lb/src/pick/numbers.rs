@@ -17,3 +17,10 @@ pub(super) const fn mix(number: u64) -> u64 {
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
 }
+
+/// FNV-1a over 64 bits, which is fixed by its authors, with a finisher since its low bits are weak.
+pub(super) fn hash_name(name: &str) -> u64 {
+    mix(name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)))
+}

@@ -4,7 +4,7 @@
 use super::{Pool, Seeded, fakes, picker};
 use crate::Strategy;
 
-/// The instances of the keys 0 to 31, over `instance-0` and so on, of weight 1.
+/// The instances of 32 keys, over `instance-0` and so on, of weight 1.
 fn owners(strategy: Strategy, count: usize) -> Vec<usize> {
     let (fakes, draw) = (fakes(count), Seeded::new());
     let picker = picker(strategy, &fakes);
@@ -12,19 +12,29 @@ fn owners(strategy: Strategy, count: usize) -> Vec<usize> {
         draw.affinity.set(Some(key));
         picker.pick(&Pool::new(&fakes, &[], &[]), &draw).expect("there is one")
     };
-    (0..32).map(owner).collect()
+    // Far apart, as hashes of keys are.
+    (0..32_u64).map(|key| owner(key.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
 }
 
 #[rustfmt::skip]
 const CONSISTENT_HASH: [(usize, [usize; 32]); 3] = [
-    (3, [1, 0, 1, 0, 2, 2, 0, 2, 0, 2, 0, 0, 2, 0, 0, 2, 0, 0, 1, 0, 1, 0, 2, 2, 0, 1, 0, 2, 0, 2, 0, 2]),
-    (10, [1, 5, 7, 0, 2, 9, 6, 4, 6, 2, 7, 0, 3, 7, 0, 5, 4, 0, 7, 5, 7, 4, 6, 5, 0, 1, 5, 2, 4, 7, 7, 8]),
-    (11, [1, 5, 7, 0, 2, 9, 6, 4, 6, 2, 7, 0, 3, 7, 0, 5, 4, 0, 7, 5, 10, 4, 6, 5, 0, 1, 5, 10, 4, 7, 7, 10]),
+    (3, [1, 0, 0, 2, 1, 2, 2, 1, 1, 0, 1, 2, 2, 0, 1, 2, 1, 2, 0, 0, 2, 2, 1, 2, 2, 0, 0, 2, 1, 1, 2, 1]),
+    (10, [1, 0, 0, 6, 1, 2, 8, 4, 1, 0, 6, 4, 2, 7, 1, 9, 8, 6, 6, 0, 7, 9, 8, 2, 8, 8, 3, 2, 1, 8, 6, 1]),
+    (11, [1, 0, 0, 6, 1, 2, 10, 4, 10, 0, 6, 4, 2, 7, 10, 10, 8, 6, 6, 0, 7, 9, 8, 2, 10, 8, 3, 2, 1, 8, 6, 1]),
+];
+
+#[rustfmt::skip]
+const MAGLEV: [(usize, [usize; 32]); 3] = [
+    (3, [0, 0, 0, 2, 2, 0, 0, 1, 0, 2, 2, 0, 2, 0, 2, 1, 1, 1, 1, 2, 2, 1, 2, 0, 0, 1, 1, 0, 1, 1, 2, 2]),
+    (10, [3, 9, 0, 5, 2, 0, 6, 3, 6, 7, 8, 0, 8, 0, 4, 1, 3, 4, 9, 2, 8, 1, 2, 3, 0, 1, 9, 8, 3, 7, 2, 2]),
+    (11, [3, 9, 10, 5, 2, 10, 6, 3, 6, 7, 8, 0, 8, 0, 4, 1, 3, 4, 9, 2, 8, 1, 2, 3, 0, 10, 9, 8, 3, 7, 2, 2]),
 ];
 
 #[test]
-fn a_key_of_consistent_hash_belongs_to_the_same_instance_in_every_release() {
-    for (count, expected) in CONSISTENT_HASH {
-        assert_eq!(owners(Strategy::ConsistentHash, count), expected, "{count}");
+fn a_key_belongs_to_the_same_instance_in_every_release() {
+    for (strategy, table) in [(Strategy::ConsistentHash, CONSISTENT_HASH), (Strategy::Maglev, MAGLEV)] {
+        for (count, expected) in table {
+            assert_eq!(owners(strategy, count), expected, "{strategy} over {count}");
+        }
     }
 }
