@@ -5,7 +5,7 @@ mod common;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -85,6 +85,43 @@ async fn an_instance_that_is_well_again_takes_its_share_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_was_left_alone_is_tried_again_and_then_takes_its_share() {
+    for strategy in [Strategy::PeakEwma, Strategy::LeastLatency] {
+        let fails = Arc::new(AtomicBool::new(true));
+        let service = |fails: Arc<AtomicBool>| {
+            service_fn(move |_: Call<u8>| {
+                let fails = fails.load(Ordering::SeqCst);
+                async move {
+                    if fails {
+                        return Err(PluginError::execution("as asked"));
+                    }
+                    tokio::time::sleep(100 * MS).await;
+                    Ok(Reply::new(0_u8))
+                }
+            })
+        };
+        let well = || Arc::new(AtomicBool::new(false));
+        let endpoints = [("bad", Arc::clone(&fails)), ("a", well()), ("b", well())]
+            .map(|(name, of)| Endpoint::new(name, service(of)));
+        let balance = Balance::new(BalanceConfig::new(strategy), endpoints).expect("distinct names").for_calls();
+        let handle = balance.handle();
+        let total = || handle.get("bad").expect("there").total;
+        call_for(&balance, 30, Duration::from_secs(15)).await;
+        let while_bad = total();
+        assert!((5..=8).contains(&while_bad), "{strategy}: {while_bad}");
+        fails.store(false, Ordering::SeqCst);
+        call_for(&balance, 30, Duration::from_secs(12)).await;
+        assert!(total() > while_bad, "{strategy}: it is tried within ten seconds");
+        // Time fades what it failed for.
+        call_for(&balance, 30, Duration::from_secs(15)).await;
+        let before = total();
+        call_for(&balance, 30, Duration::from_secs(10)).await;
+        let share = (total() - before) as f64 / 3000.0;
+        assert!((0.28..0.38).contains(&share), "{strategy}: {share} of the calls");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_all_fail_now_and_then_none_is_left_alone_for_it() {
     for strategy in [Strategy::PeakEwma, Strategy::LeastLatency] {
         let calls: [Arc<AtomicUsize>; 5] = Default::default();
@@ -135,6 +172,7 @@ async fn an_instance_that_was_never_measured_is_measured_within_a_round() {
 
 #[tokio::test(start_paused = true)]
 async fn one_slow_answer_is_enough_to_leave_an_instance_and_under_least_latency_it_is_not() {
+    let others = |strategy| if strategy == Strategy::PeakEwma { Strategy::LeastLatency } else { Strategy::PeakEwma };
     for (strategy, leaves) in [(Strategy::PeakEwma, true), (Strategy::LeastLatency, false)] {
         let slow = Arc::new(AtomicUsize::new(0));
         let calls = Arc::new(AtomicUsize::new(0));
@@ -157,7 +195,10 @@ async fn one_slow_answer_is_enough_to_leave_an_instance_and_under_least_latency_
             Endpoint::new("first", BoxCloneSyncService::new(first)),
             Endpoint::new("second", BoxCloneSyncService::new(second)),
         ];
-        let balance = Balance::new(BalanceConfig::new(strategy), endpoints).expect("distinct names").for_calls();
+        // Whichever it was before.
+        let balance =
+            Balance::new(BalanceConfig::new(others(strategy)), endpoints).expect("distinct names").for_calls();
+        balance.handle().reconfigure(BalanceConfig::new(strategy));
         let some_calls = async |count: usize| {
             let before = calls.load(Ordering::SeqCst);
             for _ in 0..count {
