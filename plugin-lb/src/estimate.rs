@@ -258,9 +258,10 @@ mod tests {
                         Instant::from_nanos((per_second + since) * 1_000_000_000 / per_second),
                     );
                 }
-                // Many small steps of a decay that is linear between the halvings leave e^-0.5 where one leaves a half.
+                // Many small steps of a decay that is linear between the halvings leave e^-0.5, where one step leaves a
+                // half.
                 let left = (millis(&estimate, at(1 + 5 * half_lives as u64)) - 10.0) / 800.0;
-                let (least, most) = (0.48_f32.powi(half_lives), 0.62_f32.powi(half_lives));
+                let (least, most) = (0.6_f32.powi(half_lives), 0.61_f32.powi(half_lives));
                 assert!((least..most).contains(&left), "{left} is left at {per_second}/s after {half_lives}");
             }
         }

@@ -24,12 +24,15 @@ fn with_down(mut fakes: Vec<Fake>, down: u32) -> Vec<Fake> {
     fakes
 }
 
+const IN_TURN: [Strategy; 5] =
+    [Strategy::RoundRobin, Strategy::Priority, Strategy::LeastConnections, Strategy::LeastLatency, Strategy::PeakEwma];
+
 #[test]
 fn in_turn_means_exactly_even_shares_whoever_is_down() {
     for (count, down) in ways_to_be_down() {
         let up = count - down.count_ones() as usize;
         let fakes = with_down(fakes(count), down);
-        for strategy in [Strategy::RoundRobin, Strategy::Priority, Strategy::LeastConnections, Strategy::LeastLatency] {
+        for strategy in IN_TURN {
             let expected: Vec<_> = (0..count).map(|index| if is_down(down, index) { 0 } else { count }).collect();
             let counts = spread(strategy, &fakes, count * up);
             assert_eq!(counts, expected, "{strategy} of {count}, down {down:b}");
@@ -37,12 +40,20 @@ fn in_turn_means_exactly_even_shares_whoever_is_down() {
     }
 }
 
+const BY_CHANCE: [Strategy; 5] = [
+    Strategy::Random,
+    Strategy::WeightedRandom,
+    Strategy::WeightedRoundRobin,
+    Strategy::P2c,
+    Strategy::WeightedLeastRequest,
+];
+
 #[test]
 fn by_chance_means_even_shares_whoever_is_down() {
     for (count, down) in ways_to_be_down().step_by(37) {
         let up = count - down.count_ones() as usize;
         let fakes = with_down(fakes(count), down);
-        for strategy in [Strategy::Random, Strategy::WeightedRandom, Strategy::WeightedRoundRobin] {
+        for strategy in BY_CHANCE {
             let picks = 4000;
             let counts = spread(strategy, &fakes, picks);
             let share = 1.0 / up as f64;
@@ -61,11 +72,36 @@ fn weights_decide_the_shares_among_those_that_are_up() {
     for (count, down) in ways_to_be_down().step_by(41) {
         let weights: Vec<u32> = (1..=12).take(count).collect();
         let fakes = with_down(weighted(&weights), down);
-        for strategy in [Strategy::WeightedRandom, Strategy::WeightedRoundRobin] {
+        for strategy in [Strategy::WeightedRandom, Strategy::WeightedRoundRobin, Strategy::P2c] {
             let counts = spread(strategy, &fakes, 8000);
             let up: Vec<_> =
                 weights.iter().enumerate().map(|(index, weight)| weight * u32::from(!is_down(down, index))).collect();
             assert_shares(&counts, &up, 0.03);
+        }
+    }
+}
+
+#[test]
+fn the_two_that_are_looked_at_are_two_of_those_that_are_up() {
+    for (count, down) in ways_to_be_down().step_by(13) {
+        let up: Vec<_> = (0..count).filter(|index| !is_down(down, *index)).collect();
+        let Some(others) = up.len().checked_sub(1).filter(|others| *others > 0) else { continue };
+        // The first, one in the middle, and the last of them.
+        for busy in [up[0], up[up.len() / 2], up[others]] {
+            let mut fakes = with_down(fakes(count), down);
+            fakes.iter_mut().for_each(|fake| fake.latency = Some(1e6));
+            fakes[busy].in_flight = 1;
+            for strategy in [Strategy::P2c, Strategy::WeightedLeastRequest, Strategy::PeakEwma] {
+                let picks = 300 * up.len();
+                let counts = spread(strategy, &fakes, picks);
+                assert_eq!(counts[busy], 0, "{strategy} of {count}, down {down:b}: {counts:?}");
+                // What it would have had goes to all others evenly.
+                let even = picks as f64 / others as f64;
+                for index in up.iter().filter(|index| **index != busy) {
+                    let off = (counts[*index] as f64 - even).abs();
+                    assert!(off <= 5.0 * even.sqrt(), "{strategy} of {count}, down {down:b}: {counts:?}");
+                }
+            }
         }
     }
 }

@@ -45,6 +45,20 @@ fn entries_are_in_proportion_to_the_weights_and_the_least_has_one() {
     assert_eq!(least[0], 1, "{least:?}");
 }
 
+#[test]
+fn a_table_is_the_same_in_whatever_order_the_instances_join() {
+    let names = |fakes: &[Fake]| table(fakes).into_iter().map(|index| fakes[index as usize].id).collect::<Vec<_>>();
+    for weights in [vec![1; 12], (1..=12).collect()] {
+        let mut fakes = weighted(&weights);
+        let before = names(&fakes);
+        fakes.reverse();
+        assert!(before == names(&fakes), "{weights:?}");
+        fakes.rotate_left(5);
+        fakes.swap(2, 7);
+        assert!(before == names(&fakes), "{weights:?}");
+    }
+}
+
 /// The share of the entries that are another instance's after a change, by name.
 fn moved_entries(before: &[Fake], after: &[Fake]) -> f64 {
     let (old, new) = (table(before), table(after));

@@ -49,7 +49,9 @@ fn one_with_more_in_flight_than_any_other_is_never_the_better_of_two() {
 #[test]
 fn calls_in_flight_are_held_against_the_weight() {
     let mut fakes = weighted(&[1, 4]);
-    for (in_flight, of_p2c, of_least_request) in [([1, 3], 1, 1), ([1, 5], 0, 1), ([1, 9], 0, 0), ([0, 1], 0, 1)] {
+    for (in_flight, of_p2c, of_least_request) in
+        [([1, 3], 1, 1), ([1, 5], 0, 1), ([1, 9], 0, 0), ([0, 1], 0, 1), ([0, 2], 0, 1), ([0, 4], 0, 0)]
+    {
         fakes.iter_mut().zip(in_flight).for_each(|(fake, in_flight)| fake.in_flight = in_flight);
         for (strategy, better) in [(Strategy::P2c, of_p2c), (Strategy::WeightedLeastRequest, of_least_request)] {
             assert_eq!(spread(strategy, &fakes, 50)[better], 50, "{strategy}: {in_flight:?}");
