@@ -32,7 +32,7 @@ pub enum Strategy {
     /// considered.
     PeakEwma,
     /// Of two random ones, drawn by weight, the one with the larger weight / (calls in flight + 1).
-    WeightedLeastRequest,
+    LeastRequest,
     /// The same one for the same affinity key, with shares as even as can be.
     Maglev,
 }
@@ -50,7 +50,7 @@ impl Strategy {
         Self::WeightedRoundRobin,
         Self::P2c,
         Self::PeakEwma,
-        Self::WeightedLeastRequest,
+        Self::LeastRequest,
         Self::Maglev,
     ];
 
@@ -79,7 +79,7 @@ impl Strategy {
             Self::WeightedRoundRobin => "weighted-round-robin",
             Self::P2c => "p2c",
             Self::PeakEwma => "peak-ewma",
-            Self::WeightedLeastRequest => "weighted-least-request",
+            Self::LeastRequest => "least-request",
             Self::Maglev => "maglev",
         }
     }
@@ -174,7 +174,7 @@ mod tests {
             "weighted-round-robin",
             "p2c",
             "peak-ewma",
-            "weighted-least-request",
+            "least-request",
             "maglev",
         ];
         assert_eq!(Strategy::NAMES, names, "new ones come last");

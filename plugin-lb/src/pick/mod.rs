@@ -6,6 +6,7 @@
 mod consistent_hash;
 mod least_connections;
 mod least_latency;
+mod least_request;
 mod maglev;
 mod numbers;
 mod p2c;
@@ -15,7 +16,6 @@ mod priority;
 mod random;
 mod round_robin;
 mod two;
-mod weighted_least_request;
 mod weighted_random;
 mod weighted_round_robin;
 
@@ -40,7 +40,7 @@ pub(crate) enum Picker {
     WeightedRoundRobin(weighted_round_robin::Schedule),
     P2c(weighted_random::Alias),
     PeakEwma,
-    WeightedLeastRequest(weighted_random::Alias),
+    LeastRequest(weighted_random::Alias),
     Maglev(maglev::Table),
 }
 
@@ -76,7 +76,7 @@ impl Picker {
             Strategy::P2c => Self::P2c(weighted_random::Alias::build(weights())),
             Strategy::PeakEwma => Self::PeakEwma,
             Strategy::Maglev => Self::Maglev(maglev::Table::build(names.zip(weights()))),
-            Strategy::WeightedLeastRequest => Self::WeightedLeastRequest(weighted_random::Alias::build(weights())),
+            Strategy::LeastRequest => Self::LeastRequest(weighted_random::Alias::build(weights())),
         }
     }
 
@@ -96,7 +96,7 @@ impl Picker {
             Self::P2c(alias) => p2c::pick(alias, pool, draw.ticket()),
             Self::PeakEwma => peak_ewma::pick(pool, draw.turn(), draw.ticket(), draw.now()),
             Self::Maglev(table) => table.pick(pool, draw.affinity().unwrap_or_else(|| draw.ticket())),
-            Self::WeightedLeastRequest(alias) => weighted_least_request::pick(alias, pool, draw.ticket()),
+            Self::LeastRequest(alias) => least_request::pick(alias, pool, draw.ticket()),
         };
         // One that was to be picked has become worse in between, and a strategy that looks twice has found nobody.
         picked.or_else(|| pool.best().map(|best| best.first()))

@@ -40,13 +40,8 @@ fn in_turn_means_exactly_even_shares_whoever_is_down() {
     }
 }
 
-const BY_CHANCE: [Strategy; 5] = [
-    Strategy::Random,
-    Strategy::WeightedRandom,
-    Strategy::WeightedRoundRobin,
-    Strategy::P2c,
-    Strategy::WeightedLeastRequest,
-];
+const BY_CHANCE: [Strategy; 5] =
+    [Strategy::Random, Strategy::WeightedRandom, Strategy::WeightedRoundRobin, Strategy::P2c, Strategy::LeastRequest];
 
 #[test]
 fn by_chance_means_even_shares_whoever_is_down() {
@@ -91,7 +86,7 @@ fn the_two_that_are_looked_at_are_two_of_those_that_are_up() {
             let mut fakes = with_down(fakes(count), down);
             fakes.iter_mut().for_each(|fake| fake.latency = Some(1e6));
             fakes[busy].in_flight = 1;
-            for strategy in [Strategy::P2c, Strategy::WeightedLeastRequest, Strategy::PeakEwma] {
+            for strategy in [Strategy::P2c, Strategy::LeastRequest, Strategy::PeakEwma] {
                 let picks = 300 * up.len();
                 let counts = spread(strategy, &fakes, picks);
                 assert_eq!(counts[busy], 0, "{strategy} of {count}, down {down:b}: {counts:?}");

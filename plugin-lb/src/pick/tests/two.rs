@@ -18,7 +18,7 @@ fn the_shares_of_what_is_drawn_are_those_of_the_weights() {
     for count in 2..=12 {
         let even = vec![1; count];
         let uneven: Vec<u32> = (1..).take(count).collect();
-        let random = [Strategy::Random, Strategy::WeightedRandom, Strategy::P2c, Strategy::WeightedLeastRequest];
+        let random = [Strategy::Random, Strategy::WeightedRandom, Strategy::P2c, Strategy::LeastRequest];
         for (strategy, weights) in random
             .map(|strategy| (strategy, &even))
             .into_iter()
@@ -37,7 +37,7 @@ fn one_with_more_in_flight_than_any_other_is_never_the_better_of_two() {
             let mut fakes = fakes(count);
             fakes.iter_mut().for_each(|fake| fake.in_flight = 2);
             fakes[busy].in_flight = 3;
-            for strategy in [Strategy::P2c, Strategy::WeightedLeastRequest] {
+            for strategy in [Strategy::P2c, Strategy::LeastRequest] {
                 let counts = spread(strategy, &fakes, 60 * count);
                 assert_eq!(counts[busy], 0, "{strategy}: {counts:?}");
                 assert!(counts.iter().filter(|picks| **picks > 0).count() == count - 1, "{strategy}: {counts:?}");
@@ -53,7 +53,7 @@ fn calls_in_flight_are_held_against_the_weight() {
         [([1, 3], 1, 1), ([1, 5], 0, 1), ([1, 9], 0, 0), ([0, 1], 0, 1), ([0, 2], 0, 1), ([0, 4], 0, 0)]
     {
         fakes.iter_mut().zip(in_flight).for_each(|(fake, in_flight)| fake.in_flight = in_flight);
-        for (strategy, better) in [(Strategy::P2c, of_p2c), (Strategy::WeightedLeastRequest, of_least_request)] {
+        for (strategy, better) in [(Strategy::P2c, of_p2c), (Strategy::LeastRequest, of_least_request)] {
             assert_eq!(spread(strategy, &fakes, 50)[better], 50, "{strategy}: {in_flight:?}");
         }
     }
@@ -85,7 +85,7 @@ fn under_load_the_calls_in_flight_are_in_proportion_to_the_weights() {
     skewed[7] = 30;
     for weights in [vec![1, 2, 5, 8], vec![3; 12], skewed] {
         let total: u32 = weights.iter().sum();
-        for strategy in [Strategy::P2c, Strategy::WeightedLeastRequest] {
+        for strategy in [Strategy::P2c, Strategy::LeastRequest] {
             let of_each = in_flight_of(strategy, &weights, 10 * total as usize);
             for (in_flight, weight) in of_each.iter().zip(&weights) {
                 let expected = 10.0 * f64::from(*weight);

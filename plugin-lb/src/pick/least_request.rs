@@ -1,4 +1,4 @@
-//! `weighted-least-request`: the one of two random instances that has the most weight left for another call.
+//! `least-request`: the one of two random instances that has the most weight left for another call.
 
 use super::{
     pool::{Pool, View},
