@@ -257,6 +257,21 @@ async fn a_plan_holds_over_redis_too_and_while_it_is_away() {
 }
 
 #[tokio::test]
+async fn a_call_with_little_time_passes_while_redis_hangs() {
+    let redis = Redis::start();
+    let shared = redis.keys();
+    let limit = |burst: u32| format!("{{requests_per_second: 0.001, burst_size: {burst}, {shared}}}");
+    let plugin = format!("rate_limit: {}, timeout: 400ms", limit(20));
+    let gateway = Limited::start(&plugin, &format!("client_rate_limit: {}", limit(20))).await;
+    until_redis_decides(&[&gateway]).await;
+    assert_eq!(gateway.passing(1, &[]).await, 1);
+    redis.signal("STOP");
+    let call = gateway.call("{}", &[("x-request-timeout", "400ms")]).await;
+    redis.signal("CONT");
+    assert_eq!(call.status, StatusCode::OK, "{call:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_fills_its_share_of_the_places_leaves_the_others_theirs() {
     let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}]";
     let keys = "concurrency: {max: 4, queue: 0}, concurrency_per_key: {key: client, max: 3}";
@@ -442,6 +457,12 @@ impl Redis {
         let mut command = Command::new("redis-server");
         command.current_dir(dir).args(["--port", "0", "--save", "", "--unixsocket"]).arg(dir.path().join("redis.sock"));
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("`redis-server` is installed")
+    }
+
+    fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "it runs");
     }
 
     fn kill(&mut self) {

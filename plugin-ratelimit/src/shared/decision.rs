@@ -1,11 +1,14 @@
 //! One decision: by what is known, by Redis, or by this instance's share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use plugin_core::{Quota, Rejected, clock, sync::StripedCounter};
+use plugin_core::{Quota, Rejected, clock, deadline::enforced, sync::StripedCounter};
 use tokio::{runtime::Handle, time};
 
 use super::{
@@ -17,12 +20,10 @@ use super::{
     keys::{KeyId, Keys},
     link::Link,
     script::Question,
+    stored_key::BucketKeys,
     terms::{AllTerms, Terms},
 };
 use crate::{WithoutKey, gcra::Limit};
-
-/// The longest key that is written as it is; of a longer one, its SHA-1.
-const LONGEST_KEY: usize = 128;
 
 /// The key of requests that have none: the empty one, which says as little.
 pub(super) const KEYLESS: &str = "";
@@ -30,7 +31,7 @@ pub(super) const KEYLESS: &str = "";
 /// The buckets of one name, on this instance.
 pub(super) struct Buckets {
     pub(super) link: Arc<Link>,
-    pub(super) name: String,
+    pub(super) bucket: BucketKeys,
     pub(super) terms: AllTerms,
     pub(super) enabled: AtomicBool,
     pub(super) keys: Keys,
@@ -43,7 +44,7 @@ pub(super) struct Buckets {
 impl Buckets {
     pub(super) fn new(link: Arc<Link>, name: String, terms: AllTerms) -> Self {
         Self {
-            name,
+            bucket: BucketKeys::new(link.config.prefix(), &name),
             terms,
             enabled: AtomicBool::new(true),
             keys: Keys::new(link.config.max_keys()),
@@ -128,12 +129,14 @@ impl Buckets {
         result
     }
 
-    /// Asks Redis, and decides by this instance's share if it does not answer.
-    pub(super) async fn by_redis(&self, key: &str, pending: Pending) -> Result<(), Rejected> {
+    /// Asks Redis, and decides by this instance's share if it does not answer: in the time that is set for it, or in half of what
+    /// the caller has left, so that none fails because it does not.
+    pub(super) async fn by_redis(&self, key: &str, pending: Pending, left: Duration) -> Result<(), Rejected> {
         if Handle::try_current().is_err() {
             return self.by_share(&pending, clock::now().as_nanos());
         }
-        let deadline = time::Instant::now() + self.link.config.timeout();
+        let left = enforced().map_or(left, |deadline| left.min(deadline.saturating_since(clock::now())));
+        let deadline = time::Instant::now() + self.link.config.timeout().min(left / 2);
         let batch = self.link.config.batch();
         let _waiting = pending.cell.as_deref().map(|cell| cell.wait(pending.n));
         let gate = match &pending.cell {
@@ -185,7 +188,7 @@ impl Buckets {
         let now = clock::now().as_nanos();
         let mut asking = Asking::new(pending.cell.as_deref());
         let question = asking.question(limit, self.link.replicas(), n, batch, now);
-        let (answer, sent) = self.link.ask(question, &self.stored(key), limit, deadline).await?;
+        let (answer, sent) = self.link.ask(question, &self.bucket.of(key), limit, deadline).await?;
         let now = clock::now().as_nanos();
         let is_admitted = match asking.asked.take().zip(asking.cell) {
             Some((asked, cell)) => cell.state().answered(&asked, answer, sent, now),
@@ -199,16 +202,6 @@ impl Buckets {
         Ok(Err(limit.refusal(arrival, now, wait)))
     }
 
-    /// The key as it is written in Redis. What is in braces says which node of a cluster has it.
-    fn stored(&self, key: &str) -> String {
-        let (prefix, name) = (self.link.config.prefix(), &self.name);
-        if key.len() > LONGEST_KEY {
-            // The digest that the client of Redis makes of a script, of any text.
-            return format!("{prefix}:{name}#{{{}}}", redis::Script::new(key).get_hash());
-        }
-        format!("{prefix}:{name}:{{{key}}}")
-    }
-
     /// What is there of a key, by Redis, or by this instance's share if it does not answer.
     pub(super) async fn quota(&self, key: &str) -> Option<Quota> {
         let terms = self.terms.of(key);
@@ -217,7 +210,7 @@ impl Buckets {
         if Handle::try_current().is_ok() {
             keeper::ensure(&self.link);
             let deadline = time::Instant::now() + self.link.config.timeout();
-            let asked = self.link.ask(Question::default(), &self.stored(key), limit, deadline).await;
+            let asked = self.link.ask(Question::default(), &self.bucket.of(key), limit, deadline).await;
             if let Ok((answer, _)) = asked {
                 let now = now();
                 return limit.quota(now.saturating_add(answer.debt), now);

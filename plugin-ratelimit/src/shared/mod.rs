@@ -21,6 +21,7 @@ mod script;
 mod service;
 mod settings;
 mod store;
+mod stored_key;
 mod terms;
 
 pub use bucket::{SharedBucket, SharedRateLimitStats};

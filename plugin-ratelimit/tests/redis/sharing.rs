@@ -141,7 +141,7 @@ async fn an_instance_that_dies_is_forgotten_after_three_heartbeats() {
     let server = Server::start().await;
     let first = shared(quick(server.url()).with_heartbeat(Duration::from_millis(500))).await;
     let score = server.now().await * 1_000.0;
-    let _: u32 = server.query(&format!("ZADD ratelimit:{{instances}} {score:.0} dead")).await;
+    let _: u32 = server.query(&format!("ZADD ratelimit:%:{{instances}} {score:.0} dead")).await;
     until("it is counted", || first.status().replicas == 2).await;
     until("it is forgotten", || first.status().replicas == 1).await;
 }
@@ -152,7 +152,7 @@ async fn the_last_of_a_store_leaves_nothing_behind() {
     let store = shared(patient(server.url())).await;
     let bucket = SharedBucket::new(&store, "limit", limit(1_000.0, 1));
     assert!(bucket.try_acquire("", 1).await.is_ok());
-    assert_eq!(server.query::<u32>("ZCARD ratelimit:{instances}").await, 1);
+    assert_eq!(server.query::<u32>("ZCARD ratelimit:%:{instances}").await, 1);
     drop(store);
     assert_eq!(bucket.stats().status.mode, SharedMode::Shared, "a bucket keeps it");
     drop(bucket);
