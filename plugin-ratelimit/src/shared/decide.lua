@@ -6,9 +6,15 @@
 -- Who asks may have other settings than who asked before, for as long as a change goes round. What is owed is tokens, at the
 -- interval of the one who wrote them, and each counts them at his own: so none of them refills what another has used up.
 --
--- Seconds since 1970, `.00000000`, 17 digits of the interval, 17 of the most that can be owed at it, 9 of nanoseconds. Gateways
--- that know the seconds and nanoseconds alone read these two: a double of so many seconds ends before the other digits.
--- What these gateways write has neither interval nor bound: the asker's interval holds, and the longest time that settings allow.
+-- The value is one number, written in five fields:
+--   the seconds since 1970 at which the bucket is full again, without leading zeros
+--   `.00000000`
+--   17 digits: the interval that this is counted at, in ns (`pace` below)
+--   17 digits: the most that anybody can owe, in ns at that interval (`bound` below)
+--   9 digits: the nanoseconds of the moment
+-- Gateways of before write the first and the last field alone. Such a value is read at the asker's interval, and its bound is the
+-- longest time that settings allow. They read the five fields as well: they take the last 9 digits for the nanoseconds and all
+-- that stands before for a number of seconds, and a double of so many seconds has no room for what stands behind the zeros.
 local interval, tolerance = tonumber(ARGV[1]), tonumber(ARGV[2])
 local tokens, most, shift = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
@@ -40,7 +46,8 @@ local function counted(debt, from, to)
   if from == to then return debt end
   return math.ceil(debt * to / from)
 end
-local debt = counted(stored, pace, interval)
+local before = counted(stored, pace, interval)
+local debt = before
 if shift > 0 then
   debt = math.max(debt, math.min(debt + shift, tolerance))
 elseif shift < 0 then
@@ -61,8 +68,12 @@ if taken > 0 or shift ~= 0 or (tokens > 0 and (is_cut or is_faster)) then
     stored, pace = debt, interval
   else
     -- Who takes nothing does not slow down what others owe.
-    stored = shift ~= 0 and counted(debt, interval, pace) or stored
-    bound = stored > bound and counted(tolerance, interval, pace) or bound
+    if debt ~= before then
+      -- Counted there and back it is up to 1 ns more: that is not owed beyond what his bucket, or that of the others, holds.
+      local top = math.max(bound, counted(tolerance, interval, pace))
+      stored = math.min(counted(debt, interval, pace), top)
+      if stored > bound then bound = top end
+    end
   end
   local sum = nanos + stored
   local text = string.format('%.0f.00000000%017.0f%017.0f%09.0f', seconds + math.floor(sum / 1e9), pace, bound, sum % 1e9)
