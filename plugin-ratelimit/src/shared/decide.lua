@@ -1,7 +1,8 @@
 -- One decision over one bucket, kept as the moment at which it is full again, beside the terms that this is counted at.
 -- KEYS[1] the bucket. ARGV: interval, tolerance (ns), tokens, most, shift (ns).
 -- Takes from `tokens` to `most` of what is there, or nothing. `shift` is paid (above zero) or given back (below) first.
--- Answers {taken, debt in ns}, more than `tolerance` where others may owe more. What is absent, or in the past, is a full bucket.
+-- Answers {taken, ns until the bucket is full, interval}: a token comes back in each interval, which is the asker's or, where others
+-- owe at a faster one, theirs. What is absent, or in the past, is a full bucket.
 --
 -- Who asks may have other settings than who asked before, for as long as a change goes round. What is owed is tokens, at the
 -- interval of the one who wrote them, and each counts them at his own: so none of them refills what another has used up.
@@ -79,8 +80,6 @@ if taken > 0 or shift ~= 0 or (tokens > 0 and (is_cut or is_faster)) then
   local text = string.format('%.0f.00000000%017.0f%017.0f%09.0f', seconds + math.floor(sum / 1e9), pace, bound, sum % 1e9)
   redis.call('SET', KEYS[1], text, 'PX', string.format('%.0f', math.floor(stored / 1e6) + 1))
 end
--- What is beyond this asker's bucket goes at the pace of those who owe it.
-if debt > tolerance and pace < interval then
-  debt = tolerance + counted(debt - tolerance, interval, pace)
-end
-return {taken, debt}
+-- What others owe goes at their pace, so that it fits as soon. A slower one ends with the question: who asks sets his own.
+if pace < interval then return {taken, stored, pace} end
+return {taken, debt, interval}

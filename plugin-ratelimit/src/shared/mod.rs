@@ -20,6 +20,7 @@ mod replicas;
 mod script;
 mod service;
 mod settings;
+mod standing;
 mod store;
 mod terms;
 

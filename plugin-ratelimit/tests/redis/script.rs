@@ -3,73 +3,17 @@
 //! `any_askers.rs`.
 
 use proptest::{prelude::*, test_runner::TestRunner};
-use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, aio::MultiplexedConnection};
+
+#[path = "../../src/shared/decide_model.rs"]
+mod decide_model;
+
+use decide_model::Model;
+pub(super) use decide_model::{Answered, Asked, Asker};
 
 use super::{server::Server, within};
 
 pub(super) const YEAR: i128 = 365 * 24 * 3_600 * 1_000_000_000;
-
-/// Whose settings a question has, in nanoseconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asker {
-    pub(super) interval: i128,
-    pub(super) tolerance: i128,
-}
-
-/// Tokens, at least and at most, and what is paid first.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
-    pub(super) tokens: i128,
-    pub(super) most: i128,
-    pub(super) shift: i128,
-}
-
-/// In nanoseconds, as whole numbers.
-#[derive(Clone, Copy, Debug, Default)]
-struct Model {
-    full_at: i128,
-    interval: i128,
-    /// The most that anybody can owe.
-    bound: i128,
-}
-
-fn counted(debt: i128, from: i128, to: i128) -> i128 {
-    (debt * to + from - 1) / from
-}
-
-impl Model {
-    fn decide(&mut self, now: i128, asker: Asker, asked: Asked) -> (i64, i64) {
-        let Asker { interval, tolerance } = asker;
-        let read = (self.full_at - now).max(0);
-        // Where nothing is owed, nothing is known of who wrote it.
-        let (pace, bound) = if read == 0 { (interval, tolerance) } else { (self.interval, self.bound) };
-        let stored = read.min(bound);
-        let before = counted(stored, pace, interval);
-        let mut debt = before;
-        debt =
-            if asked.shift > 0 { debt.max((debt + asked.shift).min(tolerance)) } else { (debt + asked.shift).max(0) };
-        let free = (tolerance - debt).div_euclid(interval);
-        let taken = if asked.tokens <= free { asked.most.min(free) } else { 0 };
-        debt += taken * interval;
-        let is_faster = interval < pace && debt > 0;
-        let mut left = pace;
-        if taken > 0 || asked.shift != 0 || (asked.tokens > 0 && (read > stored || is_faster)) {
-            if taken > 0 || interval <= pace {
-                let bound = if debt > tolerance { counted(bound, pace, interval) } else { tolerance };
-                *self = Self { full_at: now + debt, interval, bound };
-            } else {
-                let top = bound.max(counted(tolerance, interval, pace));
-                let stored = if debt == before { stored } else { counted(debt, interval, pace).min(top) };
-                *self = Self { full_at: now + stored, interval: pace, bound: if stored > bound { top } else { bound } };
-            }
-            left = self.interval;
-        }
-        if debt > tolerance && left < interval {
-            debt = tolerance + counted(debt - tolerance, interval, left);
-        }
-        (i64::try_from(taken).expect("small"), i64::try_from(debt).expect("small"))
-    }
-}
 
 /// A script of this crate, with the moment as two arguments more; what it writes does not expire by the server's clock.
 pub(super) struct Script(String);
@@ -98,7 +42,18 @@ impl Script {
         micros: i64,
         asker: Asker,
         asked: Asked,
-    ) -> (i64, i64) {
+    ) -> Answered {
+        self.run(connection, key, micros, asker, asked).await
+    }
+
+    async fn run<T: FromRedisValue>(
+        &self,
+        connection: &MultiplexedConnection,
+        key: &str,
+        micros: i64,
+        asker: Asker,
+        asked: Asked,
+    ) -> T {
         let mut eval = redis::cmd("EVAL");
         eval.arg(&self.0).arg(1).arg(key);
         for number in [asker.interval, asker.tolerance, asked.tokens, asked.most, asked.shift] {
@@ -168,20 +123,20 @@ async fn who_is_refused_under_a_smaller_burst_leaves_what_others_owe_as_it_is() 
     let (large, small) = (asker(1_000_000_000, 300), asker(1_000_000_000, 5));
     let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
     let all = Asked { tokens: 1, most: 300, shift: 0 };
-    assert_eq!(ask(NOW, large, all).await, (300, 300_000_000_000));
+    assert_eq!(ask(NOW, large, all).await, (300, 300_000_000_000, 1_000_000_000));
     let stored: String = server.query("GET bucket").await;
-    assert_eq!(ask(NOW, small, one()).await, (0, 300_000_000_000), "it is told how long that is");
+    assert_eq!(ask(NOW, small, one()).await, (0, 300_000_000_000, 1_000_000_000), "it is told how long that is");
     assert_eq!(server.query::<String>("GET bucket").await, stored, "a refusal writes nothing");
     assert_eq!(ask(NOW, large, all).await.0, 0);
     // What another has let through while Redis was away, and what he gives back.
     let pays = Asked { shift: 3_000_000_000, ..one() };
-    assert_eq!(ask(NOW, small, pays).await, (0, 300_000_000_000), "his bucket holds no more");
+    assert_eq!(ask(NOW, small, pays).await, (0, 300_000_000_000, 1_000_000_000), "his bucket holds no more");
     let gives = Asked { shift: -2_000_000_000, ..one() };
-    assert_eq!(ask(NOW, small, gives).await, (0, 298_000_000_000));
+    assert_eq!(ask(NOW, small, gives).await, (0, 298_000_000_000, 1_000_000_000));
     assert_eq!(ask(NOW, large, all).await.0, 2);
     // Time alone brings the rest back, for each as far as his burst goes.
     let later = NOW + 296_000_000;
-    assert_eq!(ask(later, small, all).await, (1, 5_000_000_000));
+    assert_eq!(ask(later, small, all).await, (1, 5_000_000_000, 1_000_000_000));
     assert_eq!(ask(later, large, all).await.0, 295, "and his burst is what it was");
 }
 
@@ -192,18 +147,17 @@ async fn what_is_owed_is_as_many_tokens_at_another_rate_and_a_slower_asker_slows
     let (slow, fast) = (asker(1_000_000_000, 10), asker(1_000_000, 100));
     let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
     let all = Asked { tokens: 1, most: 1_000, shift: 0 };
-    assert_eq!(ask(NOW, slow, all).await, (10, 10_000_000_000));
-    assert_eq!(ask(NOW, fast, all).await, (90, 100_000_000), "ten of a hundred are owed");
-    // Ninety are beyond the slow one's bucket, and come back within 90 ms.
-    assert_eq!(ask(NOW, slow, one()).await, (0, 10_090_000_000));
+    assert_eq!(ask(NOW, slow, all).await, (10, 10_000_000_000, 1_000_000_000));
+    assert_eq!(ask(NOW, fast, all).await, (90, 100_000_000, 1_000_000), "ten of a hundred are owed");
+    assert_eq!(ask(NOW, slow, one()).await, (0, 100_000_000, 1_000_000), "and come back at the pace of the fast one");
     let pays = Asked { shift: 1_000_000_000, ..one() };
-    assert_eq!(ask(NOW, slow, pays).await, (0, 10_090_000_000));
-    assert_eq!(ask(NOW + 10_000, fast, all).await, (10, 100_000_000), "in 10 ms ten have come back");
-    assert_eq!(ask(NOW + 110_000, slow, all).await, (10, 10_000_000_000));
+    assert_eq!(ask(NOW, slow, pays).await, (0, 100_000_000, 1_000_000));
+    assert_eq!(ask(NOW + 10_000, fast, all).await, (10, 100_000_000, 1_000_000), "in 10 ms ten have come back");
+    assert_eq!(ask(NOW + 110_000, slow, all).await, (10, 10_000_000_000, 1_000_000_000));
     // A change to the faster limit goes round: who is refused makes what is owed come back at its pace.
     let few = asker(1_000_000, 10);
-    assert_eq!(ask(NOW + 110_000, few, one()).await, (0, 10_000_000));
-    assert_eq!(ask(NOW + 111_000, few, all).await, (1, 10_000_000));
+    assert_eq!(ask(NOW + 110_000, few, one()).await, (0, 10_000_000, 1_000_000));
+    assert_eq!(ask(NOW + 111_000, few, all).await, (1, 10_000_000, 1_000_000));
 }
 
 #[tokio::test]
@@ -217,7 +171,7 @@ async fn a_slower_asker_who_pays_and_takes_nothing_leaves_all_that_others_owe() 
     assert_eq!(ask(NOW, large, all).await.0, 200);
     let pays = Asked { shift: small.interval, ..one() };
     assert_eq!(ask(NOW - 1_000_000, small, pays).await.0, 0);
-    assert_eq!(ask(NOW - 999_900, large, all).await, (0, large.tolerance as i64 - 100_000));
+    assert_eq!(ask(NOW - 999_900, large, all).await, (0, large.tolerance as i64 - 100_000, large.interval as i64));
 }
 
 #[tokio::test]
@@ -227,11 +181,19 @@ async fn a_clock_that_was_set_back_leaves_no_more_owed_than_the_bucket_of_who_wr
     let (large, small) = (asker(1_000_000_000, 300), asker(1_000_000_000, 5));
     let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
     let some = Asked { tokens: 200, most: 200, shift: 0 };
-    assert_eq!(ask(NOW, large, some).await, (200, 200_000_000_000));
+    assert_eq!(ask(NOW, large, some).await, (200, 200_000_000_000, 1_000_000_000));
     let back = NOW - 3_600_000_000;
-    assert_eq!(ask(back, small, Asked::default()).await, (0, 300_000_000_000), "a look writes nothing");
-    assert_eq!(ask(back, small, one()).await, (0, 300_000_000_000), "not of an hour, and not of five tokens");
-    assert_eq!(ask(back + 1_000_000, large, one()).await, (1, 300_000_000_000), "it was kept, and one has come back");
+    assert_eq!(ask(back, small, Asked::default()).await, (0, 300_000_000_000, 1_000_000_000), "a look writes nothing");
+    assert_eq!(
+        ask(back, small, one()).await,
+        (0, 300_000_000_000, 1_000_000_000),
+        "not of an hour, and not of five tokens"
+    );
+    assert_eq!(
+        ask(back + 1_000_000, large, one()).await,
+        (1, 300_000_000_000, 1_000_000_000),
+        "it was kept, and one has come back"
+    );
 }
 
 #[tokio::test]
@@ -243,20 +205,26 @@ async fn gateways_of_before_read_what_is_written_now_and_what_they_write_is_read
     for turn in 0..50_i64 {
         let (key, micros) = (format!("bucket-{turn}"), NOW + turn * 1_234_567);
         let (some, more) = (Asked { tokens: 100, most: 100, shift: 0 }, Asked { tokens: 7, most: 7, shift: 0 });
-        assert_eq!(now.ask(&connection, &key, micros, large, some).await, (100, 765_432_100));
+        assert_eq!(now.ask(&connection, &key, micros, large, some).await, (100, 765_432_100, 7_654_321));
         let stored: String = server.query(&format!("GET {key}")).await;
         assert!(stored.len() == 62 && stored.contains(".00000000"), "{stored}");
-        assert_eq!(before.ask(&connection, &key, micros, large, more).await, (7, 819_012_347), "to the nanosecond");
+        let answer: (i64, i64) = before.run(&connection, &key, micros, large, more).await;
+        assert_eq!(answer, (7, 819_012_347), "to the nanosecond");
         let stored: String = server.query(&format!("GET {key}")).await;
         assert_eq!(stored.len(), 19, "{stored}");
-        assert_eq!(now.ask(&connection, &key, micros, small, one()).await, (0, 819_012_347), "no bound is known");
+        assert_eq!(
+            now.ask(&connection, &key, micros, small, one()).await,
+            (0, 819_012_347, 7_654_321),
+            "no bound is known"
+        );
         assert_eq!(server.query::<String>(&format!("GET {key}")).await, stored, "and nothing is cut");
-        assert_eq!(now.ask(&connection, &key, micros, large, all).await, (193, large.tolerance as i64));
+        assert_eq!(now.ask(&connection, &key, micros, large, all).await, (193, large.tolerance as i64, 7_654_321));
     }
     // Of settings whose bucket takes a year to fill.
     let year = asker(YEAR / 7, 7);
     let taken = now.ask(&connection, "year", NOW, year, Asked { tokens: 7, most: 7, shift: 0 }).await;
     assert_eq!(taken.0, 7);
-    assert_eq!(before.ask(&connection, "year", NOW, year, one()).await.0, 0);
+    let answer: (i64, i64) = before.run(&connection, "year", NOW, year, one()).await;
+    assert_eq!(answer.0, 0);
     assert_eq!(now.ask(&connection, "year", NOW, year, one()).await.0, 0);
 }
