@@ -1,9 +1,9 @@
 //! What an instance knows of one key: pure decisions, moments in nanoseconds, `now` as an argument.
 //!
 //! Three things stand here for each key. What Redis said last: until the moment that it named, at the pace of those who owe,
-//! nobody's taking can make a request fit, so that a flood of requests that are refused costs Redis one question for each token. The
-//! reserve: tokens that were taken from Redis in one go and are not used yet. And the bucket of this instance's share, while Redis
-//! is away.
+//! nobody's taking can make a request fit, so that a flood of requests that are refused costs Redis one question for each token, or
+//! each second where a token takes longer. The reserve: tokens that were taken from Redis in one go and are not used yet. And the
+//! bucket of this instance's share, while Redis is away.
 //!
 //! That bucket is the shared one with each token costing as many intervals as there are instances: its moment of being full
 //! again is then the same number, so that it begins where Redis stood, and its debt is given to Redis afterwards, divided by
@@ -18,11 +18,17 @@ use crate::gcra::{self, Limit};
 /// How long tokens may lie in reserve, and what counts as the demand of lately: 100 ms.
 pub(super) const PERIOD: u64 = 100_000_000;
 
+/// How long a refusal of Redis holds here without asking again: 1 s. Nobody's taking makes a request fit before the moment that Redis
+/// named, but a gateway of a faster limit that asks meanwhile does, and one that gives tokens back.
+const BELIEVED: u64 = 1_000_000_000;
+
 #[derive(Debug, Default)]
 pub(super) struct KeyState {
     /// Where the shared bucket stands, by its last answer: full early by at most the time of that answer's way. At the pace of
     /// `interval` where anything was taken of the share, which goes at that.
     seen: Standing,
+    /// When that was.
+    answered_at: u64,
     /// When the bucket of this instance's share is full again; zero where nothing was taken of it. What it owes stays in it while a
     /// question pays it, so that others who must take from it meanwhile find it as it is.
     share: u64,
@@ -86,7 +92,7 @@ impl KeyState {
         }
         self.count_at(limit.interval, now);
         // Tokens that lie in reserve have been taken, and may yet go back: Redis must be asked then.
-        if self.reserve.tokens > 0 || self.share > 0 {
+        if self.reserve.tokens > 0 || self.share > 0 || now >= self.answered_at.saturating_add(BELIEVED) {
             return Known::Unknown;
         }
         let standing = self.seen;
@@ -161,6 +167,7 @@ impl KeyState {
     /// Redis has answered a question that was sent at this moment. Says whether the request has its tokens.
     pub(super) fn answered(&mut self, asked: &Asked, answer: Answer, sent: u64, now: u64) -> bool {
         // The settings may have become faster meanwhile.
+        self.answered_at = now;
         self.seen = answer.standing(sent).at_faster(self.interval, now);
         let full_at = self.seen.at(self.interval, now).full_at;
         if asked.pays {

@@ -219,6 +219,18 @@ fn who_has_a_slower_limit_is_refused_for_as_long_as_others_owe_at_their_pace() {
 }
 
 #[test]
+fn a_refusal_holds_for_a_second_in_which_others_may_have_made_the_bucket_fill_faster() {
+    let slow = Limit { interval: 60 * BELIEVED, tolerance: 600 * BELIEVED, window: 1 };
+    let fast = Limit { interval: PERIOD, tolerance: 10 * PERIOD, window: 1 };
+    let (mut state, mut server) = (KeyState::default(), Server::default());
+    assert!((0..10).all(|_| try_one(&mut state, &mut server, slow, 1, NOW)));
+    assert!(!try_one(&mut state, &mut server, slow, 1, NOW));
+    assert!(!try_one(&mut KeyState::default(), &mut server, fast, 1, NOW));
+    assert!(!try_one(&mut state, &mut server, slow, 1, NOW + BELIEVED - 1), "nobody has told it");
+    assert!(try_one(&mut state, &mut server, slow, 1, NOW + BELIEVED));
+}
+
+#[test]
 fn a_share_begins_with_what_others_owe_and_goes_at_its_own_pace_from_the_first_token_on() {
     let (fast, slow) = (limit(100), Limit { interval: 1_000 * INTERVAL, ..limit(100_000) });
     let (mut state, mut server) = (KeyState::default(), Server::default());
