@@ -16,6 +16,7 @@ mod layer;
 mod link;
 mod mode;
 mod overflow;
+mod place;
 mod replicas;
 mod script;
 mod service;
