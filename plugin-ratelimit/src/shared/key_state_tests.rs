@@ -1,8 +1,9 @@
+#[path = "key_state_any.rs"]
+mod any;
 #[path = "decide_model.rs"]
 mod decide_model;
 
 use decide_model::{Asked as AskedOf, Asker, Model};
-use proptest::prelude::*;
 
 use super::*;
 
@@ -260,55 +261,6 @@ fn an_answer_under_settings_that_have_changed_meanwhile_is_counted_at_those_of_n
     state.answered(&asked, Answer { taken: 0, debt: 10 * INTERVAL, pace: INTERVAL }, NOW, NOW);
     let standing = standing(NOW + INTERVAL, INTERVAL / 10);
     assert_eq!(state.known(fast, 1, NOW), Known::Refused { standing, wait: INTERVAL / 10 });
-}
-
-proptest! {
-    /// However requests fall on instances, no window lets through more than one bucket would and what may lie in reserve.
-    #[test]
-    fn instances_with_reserves_are_early_by_their_reserves_at_most(
-        burst in 1u64..30, batch in 1u32..12, replicas in 1usize..4,
-        steps in prop::collection::vec((0usize..3, 0u64..4_000), 1..300),
-    ) {
-        let limit = limit(burst);
-        let mut server = Server::default();
-        let mut states: Vec<KeyState> = (0..replicas).map(|_| KeyState::default()).collect();
-        let (mut now, mut admitted) = (NOW, Vec::new());
-        for (who, step) in steps {
-            now += step;
-            if try_one(&mut states[who % replicas], &mut server, limit, batch, now) {
-                admitted.push(now);
-            }
-        }
-        let reserve = u64::try_from(replicas).expect("small") * u64::from(batch - 1);
-        for (first, from) in admitted.iter().enumerate() {
-            for (count, to) in (1u64..).zip(&admitted[first..]) {
-                prop_assert!(count * INTERVAL <= (burst + reserve) * INTERVAL + (to - from));
-            }
-        }
-    }
-
-    /// While Redis is away, all instances together let through what one bucket would that stands where Redis stood.
-    #[test]
-    fn the_shares_together_are_the_limit(
-        burst in 1u64..30, replicas in 1u32..5, before in 0u32..40,
-        steps in prop::collection::vec((0usize..5, 0u64..4_000), 1..300),
-    ) {
-        let limit = limit(burst);
-        let mut server = Server::default();
-        let mut states: Vec<KeyState> = (0..replicas).map(|_| KeyState::default()).collect();
-        let mut now = NOW;
-        for turn in 0..before {
-            try_one(&mut states[turn as usize % replicas as usize], &mut server, limit, 1, now);
-        }
-        let (start, mut count) = (now, 0);
-        for (who, step) in steps {
-            now += step;
-            let state = &mut states[who % replicas as usize];
-            count += u64::from(state.take_share(share_of(limit, replicas), 1, now).is_ok());
-        }
-        // A share below one token lets one through when it is full.
-        prop_assert!(count * INTERVAL <= burst.max(replicas.into()) * INTERVAL + (now - start));
-    }
 }
 
 #[test]
