@@ -162,7 +162,8 @@ impl SharedBucket {
 
     /// Changes the settings on this instance; the others are to be told too. What is owed is kept: a bucket that lacks seven
     /// tokens still lacks seven, and a smaller burst lets nobody through until the difference is paid. An instance that has other
-    /// settings meanwhile refills nothing. Keys with settings of their own have these still.
+    /// settings meanwhile refills nothing. Tokens come back at the rate of the instance that took last, or of a faster one that has
+    /// asked since. Keys with settings of their own have these still.
     pub fn reconfigure(&self, config: RateLimitConfig) {
         self.0.terms.reconfigure(config);
     }

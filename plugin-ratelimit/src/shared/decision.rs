@@ -108,7 +108,9 @@ impl Buckets {
         let known = pending.cell.as_ref()?.state().known(pending.terms.limit, pending.n, now);
         match known {
             Known::Reserved => Some(self.count(Ok(()))),
-            Known::Refused { arrival, wait } => Some(self.count(Err(pending.terms.limit.refusal(arrival, now, wait)))),
+            Known::Refused { standing, wait } => {
+                Some(self.count(Err(standing.refusal(pending.terms.limit, now, wait))))
+            }
             Known::Unknown => None,
         }
     }
@@ -169,8 +171,8 @@ impl Buckets {
             SharedMode::Connecting => None,
             SharedMode::Shared => match cell.state().still_known(pending.terms.limit, pending.n, now) {
                 Known::Reserved => Some(self.count(Ok(()))),
-                Known::Refused { arrival, wait } => {
-                    Some(self.count(Err(pending.terms.limit.refusal(arrival, now, wait))))
+                Known::Refused { standing, wait } => {
+                    Some(self.count(Err(standing.refusal(pending.terms.limit, now, wait))))
                 }
                 Known::Unknown => None,
             },
@@ -197,9 +199,10 @@ impl Buckets {
         if is_admitted {
             return Ok(Ok(()));
         }
-        let arrival = now.saturating_add(answer.debt);
-        let wait = limit.wait(arrival, now, n.into()).unwrap_or(limit.interval);
-        Ok(Err(limit.refusal(arrival, now, wait)))
+        let standing = answer.standing(now);
+        // One nanosecond: where it was refused for what has come back since.
+        let wait = standing.wait(limit, n, now).unwrap_or(1);
+        Ok(Err(standing.refusal(limit, now, wait)))
     }
 
     /// What is there of a key, by Redis, or by this instance's share if it does not answer.
@@ -213,7 +216,7 @@ impl Buckets {
             let asked = self.link.ask(Question::default(), &self.bucket.of(key), limit, deadline).await;
             if let Ok((answer, _)) = asked {
                 let now = now();
-                return limit.quota(now.saturating_add(answer.debt), now);
+                return answer.standing(now).quota(limit, now);
             }
         }
         let (now, share) = (now(), share_of(limit, self.link.replicas()));
