@@ -10,7 +10,7 @@ use crate::gcra::Limit;
 /// With more limits than these at one time, among keys that find no place of their own, those that come last share a set. Two keys
 /// that fall to one place there, by chance one pair in a thousand, are limited together though their limits are not the same: either
 /// may be refused for what the other has taken, and where a place owes tokens, they come back at the pace of who asks.
-const SETS: usize = 16;
+const SETS: usize = 64;
 
 /// The sets, made as they are needed.
 pub(crate) struct Sets<S>(Vec<(Limit, S)>);
