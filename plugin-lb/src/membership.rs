@@ -17,6 +17,7 @@ use plugin_core::{
 use crate::{
     BalanceConfig, Endpoint, Hints,
     meter::Meter,
+    outlier::{Ejection, Outliers},
     pick::{Draw, Picker, Pool, View},
     turns::Turns,
 };
@@ -27,6 +28,7 @@ pub(crate) struct Membership<S> {
     pub(crate) turns: Turns,
     /// Held while a snapshot is made from the last one.
     change: Mutex<()>,
+    pub(crate) outliers: Arc<Outliers>,
 }
 
 impl<S> Membership<S> {
@@ -35,6 +37,7 @@ impl<S> Membership<S> {
             snapshot: ArcSwap::from_pointee(Snapshot::new(config, Vec::new())),
             turns: Turns::new(),
             change: Mutex::new(()),
+            outliers: Arc::default(),
         }
     }
 
@@ -47,7 +50,9 @@ impl<S> Membership<S> {
         let present = self.snapshot.load();
         let (mut config, mut entries) = (present.config, present.entries.clone());
         let result = change(&mut config, &mut entries)?;
-        self.snapshot.store(Arc::new(Snapshot::new(config, entries)));
+        let snapshot = Snapshot::new(config, entries);
+        self.outliers.watch(config.outlier(), snapshot.enabled.iter().map(|entry| &entry.meter));
+        self.snapshot.store(Arc::new(snapshot));
         Ok(result)
     }
 }
@@ -81,14 +86,16 @@ pub(crate) struct Entry<S> {
     pub(crate) weight: u32,
     pub(crate) enabled: bool,
     health: Option<Arc<HealthCell>>,
+    /// Where outliers are ejected.
+    ejection: Option<Arc<Ejection>>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) member: Striped<Member<S>>,
 }
 
 impl<S: Clone> Entry<S> {
-    pub(crate) fn new(endpoint: Endpoint<S>, home: Weak<Membership<S>>) -> Self {
+    pub(crate) fn new(endpoint: Endpoint<S>, home: &Arc<Membership<S>>) -> Self {
         let Endpoint { name, service, weight, priority, enabled, zone, health } = endpoint;
-        let meter = Arc::new(Meter::new());
+        let meter = Arc::new(Meter::new(Arc::clone(&home.outliers)));
         let member = Member {
             id: InstanceId::next(),
             name,
@@ -97,9 +104,9 @@ impl<S: Clone> Entry<S> {
             slots: Slots::new(service),
             bodies: Striped::from_arc(Arc::clone(&meter)),
             meter: Arc::clone(&meter),
-            home,
+            home: Arc::downgrade(home),
         };
-        Self { id: member.id, weight, enabled, health, meter, member: Striped::new(member) }
+        Self { id: member.id, weight, enabled, health, ejection: None, meter, member: Striped::new(member) }
     }
 }
 
@@ -123,6 +130,7 @@ impl<S> Clone for Entry<S> {
             weight: self.weight,
             enabled: self.enabled,
             health: self.health.clone(),
+            ejection: self.ejection.clone(),
             meter: Arc::clone(&self.meter),
             member: self.member.clone(),
         }
@@ -143,9 +151,21 @@ impl<S> View for Entry<S> {
         self.member.priority
     }
 
+    /// One that is ejected is as good as one that checks have found down: others are picked while there are any.
     #[inline]
     fn health(&self) -> HealthState {
-        self.health()
+        let health = Self::health(self);
+        if self.ejection.as_ref().is_some_and(|ejection| ejection.is_on()) && health != HealthState::Offline {
+            HealthState::Unhealthy
+        } else {
+            health
+        }
+    }
+
+    #[inline]
+    fn is_ejected(&self) -> bool {
+        let is_up = matches!(self.health(), HealthState::Healthy | HealthState::Unknown | HealthState::Degraded);
+        is_up && self.ejection.as_ref().is_some_and(|ejection| ejection.is_on())
     }
 
     fn in_flight(&self) -> usize {
@@ -169,7 +189,10 @@ pub(crate) struct Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
-    fn new(config: BalanceConfig, entries: Vec<Entry<S>>) -> Self {
+    fn new(config: BalanceConfig, mut entries: Vec<Entry<S>>) -> Self {
+        for entry in &mut entries {
+            entry.ejection = config.outlier().map(|_| Arc::clone(&entry.meter.ejection));
+        }
         let enabled: Box<[Entry<S>]> = entries.iter().filter(|entry| entry.enabled).cloned().collect();
         let names = enabled.iter().enumerate().map(|(index, entry)| (Arc::clone(&entry.member.name), index)).collect();
         let picker = Picker::build(config.strategy(), &enabled, enabled.iter().map(|entry| &*entry.member.name));
