@@ -17,7 +17,7 @@ use plugin_core::{
 use crate::{
     BalanceConfig, Endpoint, Hints,
     meter::Meter,
-    outlier::{Ejection, Outliers},
+    outlier::{Counted, Ejection, Outliers},
     pick::{Draw, Picker, Pool, View},
     turns::Turns,
 };
@@ -51,7 +51,8 @@ impl<S> Membership<S> {
         let (mut config, mut entries) = (present.config, present.entries.clone());
         let result = change(&mut config, &mut entries)?;
         let snapshot = Snapshot::new(config, entries);
-        self.outliers.watch(config.outlier(), snapshot.enabled.iter().map(|entry| &entry.meter));
+        self.outliers
+            .watch(config.outlier(), snapshot.enabled.iter().map(|entry| Arc::clone(&entry.meter) as Arc<dyn Counted>));
         self.snapshot.store(Arc::new(snapshot));
         Ok(result)
     }

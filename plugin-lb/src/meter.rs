@@ -17,7 +17,7 @@ use plugin_core::{
 use crate::{
     estimate::{Estimate, Sample},
     last_failure::Kept,
-    outlier::{Ejection, Outliers},
+    outlier::{Counted, Ejection, Outliers},
 };
 
 /// How a call on an instance was settled.
@@ -141,7 +141,7 @@ impl Meter {
             }
             Settled::Failed => {
                 cell.failed.add(lane, 1);
-                self.outliers.failed(self, sent == Sent::Nothing);
+                self.outliers.failed(&self.ejection, sent == Sent::Nothing);
             }
             Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => rare(&cell.neither),
         }
@@ -231,6 +231,17 @@ impl Meter {
             average: sum(|cell| &cell.nanos).checked_div(sum(|cell| &cell.timed)).map(Duration::from_nanos),
             last_used: (last_used != 0).then(|| Instant::from_nanos(last_used)),
         }
+    }
+}
+
+impl Counted for Meter {
+    fn judged(&self) -> (u64, u64) {
+        let totals = self.totals();
+        (totals.succeeded, totals.failed)
+    }
+
+    fn ejection(&self) -> &Arc<Ejection> {
+        &self.ejection
     }
 }
 

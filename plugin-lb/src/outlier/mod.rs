@@ -11,5 +11,5 @@ mod settings;
 
 pub use config::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub(crate) use ejection::Ejection;
-pub(crate) use outliers::Outliers;
+pub(crate) use outliers::{Counted, Outliers};
 pub(crate) use settings::values_of;
