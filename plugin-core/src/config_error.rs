@@ -7,7 +7,7 @@ use crate::Code;
 /// A setting that cannot be used: which field, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    section: Option<&'static str>,
+    section: Option<Cow<'static, str>>,
     field: &'static str,
     problem: Cow<'static, str>,
     others: &'static [&'static str],
@@ -35,10 +35,14 @@ impl ConfigError {
         self
     }
 
-    /// Says in which section it is, for settings that have others inside: its fields are then those of that section.
+    /// Says in which section it is, for settings that have others inside: its fields are then those of that section. Said again,
+    /// that section is in this one.
     #[must_use]
     pub fn within(mut self, section: &'static str) -> Self {
-        self.section = Some(section);
+        self.section = Some(match self.section {
+            None => Cow::Borrowed(section),
+            Some(inner) => Cow::Owned(format!("{section}.{inner}")),
+        });
         self
     }
 
@@ -54,7 +58,7 @@ impl ConfigError {
     }
 
     fn in_section(&self, field: &'static str) -> Cow<'static, str> {
-        self.section.map_or(Cow::Borrowed(field), |section| Cow::Owned(format!("{section}.{field}")))
+        self.section.as_ref().map_or(Cow::Borrowed(field), |section| Cow::Owned(format!("{section}.{field}")))
     }
 
     /// The field, by the name that configuration files use.

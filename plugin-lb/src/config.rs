@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugin_core::{ConfigError, settings};
 
-use crate::Strategy;
+use crate::{OutlierConfig, Strategy};
 
 /// The settings of a balancer. A value that exists is valid.
 ///
@@ -22,16 +22,17 @@ use crate::Strategy;
 /// assert_eq!(fault.to_string(), "`pick_timeout` must be longer than zero, and is 0s");
 /// # Ok::<(), plugin_lb::plugin_core::ConfigError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BalanceConfig {
     strategy: Strategy,
     failover: bool,
     pick_timeout: Duration,
+    outlier: Option<OutlierConfig>,
 }
 
 impl Default for BalanceConfig {
     fn default() -> Self {
-        Self { strategy: Strategy::default(), failover: true, pick_timeout: Duration::from_secs(1) }
+        Self { strategy: Strategy::default(), failover: true, pick_timeout: Duration::from_secs(1), outlier: None }
     }
 }
 
@@ -64,6 +65,12 @@ impl BalanceConfig {
     pub fn pick_timeout(&self) -> Duration {
         self.pick_timeout
     }
+
+    /// When an instance that fails gets no calls for a time; `None`: never.
+    #[must_use]
+    pub fn outlier(&self) -> Option<OutlierConfig> {
+        self.outlier
+    }
 }
 
 /// Collects settings for an [`BalanceConfig`].
@@ -87,6 +94,12 @@ impl BalanceConfigBuilder {
     /// Sets how long an instance may take to be ready before another is picked.
     pub fn with_pick_timeout(mut self, timeout: Duration) -> Self {
         self.0.pick_timeout = timeout;
+        self
+    }
+
+    /// Sets when an instance that fails gets no calls for a time. Default: `None`, never.
+    pub fn with_outlier(mut self, outlier: impl Into<Option<OutlierConfig>>) -> Self {
+        self.0.outlier = outlier.into();
         self
     }
 

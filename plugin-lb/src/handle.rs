@@ -77,7 +77,7 @@ impl<S> BalanceHandle<S> {
         if position(entries, &endpoint.name).is_some() {
             return Err(MembershipError::new(Duplicate, endpoint.name));
         }
-        let entry = Entry::new(endpoint, Arc::downgrade(&self.0));
+        let entry = Entry::new(endpoint, &self.0);
         let id = entry.id;
         entries.push(entry);
         Ok(id)

@@ -158,8 +158,13 @@ impl<S> InFlight<S> {
     /// Books how the call went. Only the first time counts.
     #[inline]
     pub(crate) fn settle(&mut self, how: Settled) {
+        self.settle_sent(how, Sent::Maybe);
+    }
+
+    #[inline]
+    fn settle_sent(&mut self, how: Settled, sent: Sent) {
         if !std::mem::replace(&mut self.settled, true) {
-            self.member.meter.settle(how, self.timing.started, self.timing.timed);
+            self.member.meter.settle_sent(how, sent, self.timing.started, self.timing.timed);
         }
     }
 
@@ -174,7 +179,7 @@ impl<S> InFlight<S> {
         if judged.verdict() == Verdict::Ignored && judged.refusal().is_none() && judged.sent() != Sent::Nothing {
             self.member.meter.told();
         }
-        self.settle(how);
+        self.settle_sent(how, judged.sent());
     }
 
     /// Goes on as the guard of the body of a response whose head was judged so.

@@ -16,6 +16,7 @@ mod meter;
 #[cfg(not(all(feature = "http", feature = "grpc")))]
 #[doc(hidden)]
 pub mod missing;
+mod outlier;
 mod pick;
 mod picked_instance;
 mod service;
@@ -37,6 +38,7 @@ pub use future::ResponseFuture;
 pub use handle::{BalanceHandle, RemovedInstance};
 pub use hints::Hints;
 pub use last_failure::LastFailure;
+pub use outlier::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub use picked_instance::PickedInstance;
 pub use service::Balance;
 pub use stats::InstanceStats;

@@ -18,6 +18,7 @@ use crate::{
     BalanceConfig, Endpoint, Hints,
     estimate::Expected,
     meter::Meter,
+    outlier::{Counted, Ejection, Outliers},
     pick::{Draw, Picker, Pool, View},
     turns::Turns,
 };
@@ -28,6 +29,7 @@ pub(crate) struct Membership<S> {
     pub(crate) turns: Turns,
     /// Held while a snapshot is made from the last one.
     change: Mutex<()>,
+    pub(crate) outliers: Arc<Outliers>,
 }
 
 impl<S> Membership<S> {
@@ -36,6 +38,7 @@ impl<S> Membership<S> {
             snapshot: ArcSwap::from_pointee(Snapshot::new(config, Vec::new())),
             turns: Turns::new(),
             change: Mutex::new(()),
+            outliers: Arc::default(),
         }
     }
 
@@ -48,7 +51,10 @@ impl<S> Membership<S> {
         let present = self.snapshot.load();
         let (mut config, mut entries) = (present.config, present.entries.clone());
         let result = change(&mut config, &mut entries)?;
-        self.snapshot.store(Arc::new(Snapshot::new(config, entries)));
+        let snapshot = Snapshot::new(config, entries);
+        self.outliers
+            .watch(config.outlier(), snapshot.enabled.iter().map(|entry| Arc::clone(&entry.meter) as Arc<dyn Counted>));
+        self.snapshot.store(Arc::new(snapshot));
         Ok(result)
     }
 }
@@ -82,14 +88,16 @@ pub(crate) struct Entry<S> {
     pub(crate) weight: u32,
     pub(crate) enabled: bool,
     health: Option<Arc<HealthCell>>,
+    /// Where outliers are ejected.
+    ejection: Option<Arc<Ejection>>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) member: Striped<Member<S>>,
 }
 
 impl<S: Clone> Entry<S> {
-    pub(crate) fn new(endpoint: Endpoint<S>, home: Weak<Membership<S>>) -> Self {
+    pub(crate) fn new(endpoint: Endpoint<S>, home: &Arc<Membership<S>>) -> Self {
         let Endpoint { name, service, weight, priority, enabled, zone, health } = endpoint;
-        let meter = Arc::new(Meter::new());
+        let meter = Arc::new(Meter::new(Arc::clone(&home.outliers)));
         let member = Member {
             id: InstanceId::next(),
             name,
@@ -98,9 +106,9 @@ impl<S: Clone> Entry<S> {
             slots: Slots::new(service),
             bodies: Striped::from_arc(Arc::clone(&meter)),
             meter: Arc::clone(&meter),
-            home,
+            home: Arc::downgrade(home),
         };
-        Self { id: member.id, weight, enabled, health, meter, member: Striped::new(member) }
+        Self { id: member.id, weight, enabled, health, ejection: None, meter, member: Striped::new(member) }
     }
 }
 
@@ -124,6 +132,7 @@ impl<S> Clone for Entry<S> {
             weight: self.weight,
             enabled: self.enabled,
             health: self.health.clone(),
+            ejection: self.ejection.clone(),
             meter: Arc::clone(&self.meter),
             member: self.member.clone(),
         }
@@ -144,9 +153,21 @@ impl<S> View for Entry<S> {
         self.member.priority
     }
 
+    /// One that is ejected is as good as one that checks have found down: others are picked while there are any.
     #[inline]
     fn health(&self) -> HealthState {
-        self.health()
+        let health = Self::health(self);
+        if self.ejection.as_ref().is_some_and(|ejection| ejection.is_on()) && health != HealthState::Offline {
+            HealthState::Unhealthy
+        } else {
+            health
+        }
+    }
+
+    #[inline]
+    fn is_ejected(&self) -> bool {
+        let is_up = matches!(self.health(), HealthState::Healthy | HealthState::Unknown | HealthState::Degraded);
+        is_up && self.ejection.as_ref().is_some_and(|ejection| ejection.is_on())
     }
 
     fn in_flight(&self) -> usize {
@@ -170,8 +191,11 @@ pub(crate) struct Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
-    fn new(config: BalanceConfig, entries: Vec<Entry<S>>) -> Self {
-        entries.iter().for_each(|entry| entry.meter.follow_peaks(config.strategy().follows_peaks()));
+    fn new(config: BalanceConfig, mut entries: Vec<Entry<S>>) -> Self {
+        for entry in &mut entries {
+            entry.meter.follow_peaks(config.strategy().follows_peaks());
+            entry.ejection = config.outlier().map(|_| Arc::clone(&entry.meter.ejection));
+        }
         let enabled: Box<[Entry<S>]> = entries.iter().filter(|entry| entry.enabled).cloned().collect();
         let names = enabled.iter().enumerate().map(|(index, entry)| (Arc::clone(&entry.member.name), index)).collect();
         let picker = Picker::build(config.strategy(), &enabled, enabled.iter().map(|entry| &*entry.member.name));

@@ -1,7 +1,10 @@
 //! What is counted for one instance.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,6 +17,7 @@ use plugin_core::{
 use crate::{
     estimate::{Estimate, Sample},
     last_failure::Kept,
+    outlier::{Counted, Ejection, Outliers},
 };
 
 /// How a call on an instance was settled.
@@ -57,6 +61,9 @@ pub(crate) struct Meter {
     followed: AtomicBool,
     /// Whether the estimate follows peaks.
     peaks: AtomicBool,
+    pub(crate) ejection: Arc<Ejection>,
+    /// Those that it is one of.
+    outliers: Arc<Outliers>,
     pub(crate) latency: Estimate,
     pub(crate) failure: Kept,
 }
@@ -92,12 +99,14 @@ const ONE_IN: u64 = 32;
 const FULL: u8 = 100;
 
 impl Meter {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(outliers: Arc<Outliers>) -> Self {
         Self {
             stripes: (0..stripe_count()).map(|_| Pad::default()).collect(),
             score: AtomicU8::new(FULL),
             followed: AtomicBool::new(false),
             peaks: AtomicBool::new(false),
+            ejection: Arc::default(),
+            outliers,
             latency: Estimate::default(),
             failure: Kept::default(),
         }
@@ -114,16 +123,29 @@ impl Meter {
         calls < FIRST || calls.is_multiple_of(ONE_IN)
     }
 
+    /// Counts a call that has ended so.
     #[inline]
     pub(crate) fn settle(&self, how: Settled, started: Instant, timed: bool) {
+        self.settle_sent(how, Sent::Maybe, started, timed);
+    }
+
+    /// The same of a call of which it is known whether anything was sent.
+    #[inline]
+    pub(crate) fn settle_sent(&self, how: Settled, sent: Sent, started: Instant, timed: bool) {
         let lane = lane();
         let cell = &self.stripes[lane.stripe()];
         let rare = |counter: &AtomicU64| {
             counter.fetch_add(1, Ordering::Relaxed);
         };
         match how {
-            Settled::Succeeded | Settled::Declined => cell.succeeded.add(lane, 1),
-            Settled::Failed => cell.failed.add(lane, 1),
+            Settled::Succeeded | Settled::Declined => {
+                cell.succeeded.add(lane, 1);
+                self.ejection.succeeded();
+            }
+            Settled::Failed => {
+                cell.failed.add(lane, 1);
+                self.outliers.failed(&self.ejection, sent == Sent::Nothing);
+            }
             Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => rare(&cell.neither),
         }
         // Not a `fetch_max`: threads that share the stripe may lose the later of two moments that lie a call apart.
@@ -223,6 +245,17 @@ impl Meter {
     }
 }
 
+impl Counted for Meter {
+    fn judged(&self) -> (u64, u64) {
+        let totals = self.totals();
+        (totals.succeeded, totals.failed)
+    }
+
+    fn ejection(&self) -> &Arc<Ejection> {
+        &self.ejection
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_score_falls_by_five_and_rises_by_one_within_its_bounds() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         let settle = |how, times: usize| (0..times).for_each(|_| meter.settle(how, Instant::ZERO, false));
         settle(Settled::Succeeded, 3);
         assert_eq!(meter.health_score(), 100);
@@ -280,7 +313,7 @@ mod tests {
     async fn every_way_to_end_is_counted_and_moves_the_score_and_the_estimate_in_its_own_way() {
         for (how, counts, score, averaged, [fresh, slower, faster]) in EVERY_WAY {
             for (known, took, expected) in [(false, 200, fresh), (true, 200, slower), (true, 50, faster)] {
-                let meter = Meter::new();
+                let meter = Meter::new(Arc::default());
                 meter.settle(Settled::Failed, Instant::ZERO, false);
                 if known {
                     meter.latency.feed(Sample::Answered(Duration::from_millis(100)), clock::now());
@@ -303,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_call_that_began_before_the_last_one_is_not_the_last() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         for second in [1, 3, 2] {
             meter.settle(Settled::Succeeded, Instant::from_nanos(second * 1_000_000_000), false);
         }
@@ -312,7 +345,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_average_is_that_of_the_calls_whose_time_was_taken() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         let started = clock::now();
         tokio::time::advance(Duration::from_millis(10)).await;
         meter.settle(Settled::Succeeded, started, true);
@@ -328,7 +361,7 @@ mod tests {
 
     #[test]
     fn what_fails_on_other_threads_takes_no_turn_to_be_timed_away() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         let mut timed = 0;
         for _ in 0..400 {
             timed += usize::from(meter.wants_time());
@@ -345,7 +378,7 @@ mod tests {
 
     #[test]
     fn after_the_first_calls_the_time_of_one_in_thirty_two_is_taken() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         let timed = (0..1600).filter(|_| {
             let timed = meter.wants_time();
             meter.settle(Settled::Succeeded, Instant::ZERO, false);

@@ -5,7 +5,15 @@ use plugin_core::{
     settings::{Given, Key, Kind, Settings, Table, Values},
 };
 
-use crate::{BalanceConfig, Strategy};
+use crate::{BalanceConfig, OutlierConfig, Strategy, outlier::values_of};
+
+static OUTLIER: Table = Table::new(
+    "load_balancer.outlier",
+    "When an instance that fails while others do not gets no calls for a time.",
+    &[Key::new("enabled", Kind::Bool, "Whether one is ever ejected.").derived_default("true")],
+)
+.over(OutlierConfig::TABLE)
+.switched();
 
 static TABLE: Table = Table::new(
     "load_balancer",
@@ -20,6 +28,12 @@ static TABLE: Table = Table::new(
         .default("true"),
         Key::new("pick_timeout", Kind::time(), "How long an instance may take to be ready before another is picked.")
             .default("1s"),
+        Key::new(
+            "outlier",
+            Kind::Optional(&OUTLIER),
+            "When an instance that fails while others do not gets no calls for a time.",
+        )
+        .default("off"),
     ],
 );
 
@@ -28,10 +42,12 @@ impl Settings for BalanceConfig {
 
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
         let default = Self::default();
+        let outlier = values.section("outlier").filter(|outlier| outlier.bool("enabled") != Some(false));
         Self::builder()
             .with_strategy(values.word("strategy").and_then(Strategy::parse).unwrap_or(default.strategy()))
             .with_failover(values.bool("failover").unwrap_or(default.failover()))
             .with_pick_timeout(values.time("pick_timeout").unwrap_or(default.pick_timeout()))
+            .with_outlier(outlier.map(OutlierConfig::from_values).transpose().map_err(|error| error.within("outlier"))?)
             .build()
     }
 
@@ -40,6 +56,7 @@ impl Settings for BalanceConfig {
             .with("strategy", Given::word(self.strategy().as_str()))
             .with("failover", self.failover())
             .with("pick_timeout", self.pick_timeout())
+            .with("outlier", self.outlier().map(|outlier| values_of(&outlier, &OUTLIER).with("enabled", true)))
     }
 }
 

@@ -45,6 +45,10 @@ pub struct InstanceStats {
     /// When it was last picked, among the calls that are done and whose beginning is known: those that are timed, and
     /// all that say when they came, as a [`Call`](plugin_core::Call) does.
     pub last_used: Option<SystemTime>,
+    /// What is left of the time for which it gets no calls as an outlier.
+    pub ejected_for: Option<Duration>,
+    /// How often it was ejected as one.
+    pub ejections: u64,
     /// The last call that failed, whether others have succeeded since or not.
     pub last_failure: Option<LastFailure>,
 }
@@ -69,6 +73,8 @@ impl InstanceStats {
             average_latency: totals.average.unwrap_or_default(),
             health_score: member.meter.health_score(),
             last_used: totals.last_used.and_then(|at| clock::wall().checked_sub(at.elapsed())),
+            ejected_for: member.meter.ejection.left(),
+            ejections: member.meter.ejection.ejections(),
             last_failure: member.meter.failure.read(),
         }
     }

@@ -25,6 +25,7 @@ mod packed_state;
 mod places;
 mod queue;
 mod service;
+mod sets;
 mod settings;
 #[cfg(all(feature = "redis", not(loom)))]
 mod shared;

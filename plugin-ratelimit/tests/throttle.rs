@@ -190,3 +190,46 @@ fn public_types_are_shared_between_threads() {
     shared::<AdaptiveThrottleConfig>();
     shared::<plugin_ratelimit::throttle::AdaptiveThrottleHandle>();
 }
+/// How many windows pass, with so many requests in each at an even rate, from when a service that was away for three of them is
+/// well again until less than a hundredth is refused here.
+async fn windows_until_it_is_over(multiplier: f64, requests: u32) -> f64 {
+    const WINDOW: Duration = Duration::from_secs(24);
+    const PARTS: u32 = 24;
+    let config = AdaptiveThrottleConfig::builder().with_multiplier(multiplier).with_window(WINDOW);
+    let layer = AdaptiveThrottleLayer::new(config.build().expect("valid"));
+    let (away, well) = (layer.clone().layer(taking(0).1), layer.clone().layer(taking(100).1));
+    for _ in 0..3 * requests {
+        let _refused = away.clone().oneshot(()).await;
+        tokio::time::advance(WINDOW / requests).await;
+    }
+    for part in 1..=100 * PARTS {
+        for _ in 0..requests / PARTS {
+            let _result = well.clone().oneshot(()).await;
+            tokio::time::advance(WINDOW / requests).await;
+        }
+        if layer.handle().stats().refused_share < 0.01 {
+            return f64::from(part) / f64::from(PARTS);
+        }
+    }
+    f64::INFINITY
+}
+
+/// The mean of forty: who is sent is drawn.
+async fn mean_until_it_is_over(multiplier: f64, requests: u32) -> f64 {
+    let mut windows = 0.0;
+    for _ in 0..40 {
+        windows += windows_until_it_is_over(multiplier, requests).await;
+    }
+    windows / 40.0
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_it_is_over_within_some_windows_and_later_with_a_smaller_multiplier() {
+    let [small, usual, large] = [
+        mean_until_it_is_over(1.5, 120).await,
+        mean_until_it_is_over(2.0, 120).await,
+        mean_until_it_is_over(3.0, 120).await,
+    ];
+    assert!((2.0..5.5).contains(&usual), "{usual} windows with K 2");
+    assert!(small > 1.25 * usual && usual > 1.1 * large, "{small}, {usual} and {large} windows");
+}

@@ -133,6 +133,26 @@ async fn new_settings_that_make_the_wait_too_long_end_it_when_its_time_is_over_a
     assert_eq!(handle.stats().remaining, None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_that_new_settings_bring_a_few_milliseconds_too_late_is_taken() {
+    // The token comes after 100 ms at first, and then after 100 ms / share.
+    for (share, taken_after) in [(0.95, Some(TENTH + Duration::from_millis(6))), (0.8, None)] {
+        let layer = layer(TENTH);
+        let handle = layer.handle();
+        let stack = layer.layer(echo());
+        assert!(stack.clone().oneshot(Call::new(0)).await.is_ok());
+        let begin = clock::now();
+        let waits = tokio::spawn(stack.oneshot(Call::new(1)));
+        tokio::task::yield_now().await;
+        handle.reconfigure(config(10.0 * share, 1));
+        let answer = waits.await.expect("no panic");
+        match taken_after {
+            Some(after) => assert!(answer.is_ok() && begin.elapsed() >= TENTH && begin.elapsed() <= after),
+            None => assert!(answer.is_err() && begin.elapsed() == TENTH, "{:?}", begin.elapsed()),
+        }
+    }
+}
+
 #[test]
 fn whoever_comes_at_the_same_time_as_others_waits_no_longer_than_is_allowed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");

@@ -1,8 +1,6 @@
 //! What a configuration limits, through a gateway on real sockets: clients, plugins, keys, calls in flight; alone and over Redis.
 
 use std::{
-    net::SocketAddr,
-    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -12,116 +10,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use http::StatusCode;
 use plugin_core::{Call, PluginError, Reply, clock};
-use plugin_manager::{
-    config,
-    launch::{Factories, Running},
-};
+use plugin_manager::launch::Factories;
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::service_fn;
 
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// Answers at once, or as many milliseconds later as the payload says.
-async fn work(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
-    if let Ok(millis) = std::str::from_utf8(call.payload()).unwrap_or_default().parse() {
-        tokio::time::sleep(Duration::from_millis(millis)).await;
-    }
-    Ok(Reply::new(call.into_payload()))
-}
-
-struct Limited {
-    running: Running,
-    client: Client<HttpConnector, Full<Bytes>>,
-}
-
-#[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    headers: http::HeaderMap,
-    body: Bytes,
-}
-
-impl Answer {
-    fn code(&self) -> String {
-        let problem: Value = serde_json::from_slice(&self.body).expect("a problem document");
-        problem["code"].as_str().unwrap_or_default().to_owned()
-    }
-}
-
-impl Limited {
-    /// A gateway with one plugin `work` of these keys, and these of its server.
-    async fn start(plugin: &str, server: &str) -> Self {
-        Self::with(plugin, server, &Factories::new().with_plugin("work", service_fn(work))).await
-    }
-
-    async fn with(plugin: &str, server: &str, factories: &Factories) -> Self {
-        Self::of(&format!("transport: inproc, type: work, {plugin}"), server, factories).await
-    }
-
-    /// A gateway with one plugin `work` of these keys, its transport among them.
-    async fn of(plugin: &str, server: &str, factories: &Factories) -> Self {
-        let text = format!("{{plugins: [{{name: work, {plugin}}}], server: {{{server}}}, shutdown_timeout: 1s}}");
-        let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None)
-            .unwrap_or_else(|faults| panic!("{text}\n{faults}"));
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (server, admin) = (config.server().clone().with_listen(any), config.admin().clone().with_listen(any));
-        let running =
-            Running::start(&config.with_server(server).with_admin(admin), factories).await.expect("it starts");
-        Self { running, client: Client::builder(TokioExecutor::new()).build_http() }
-    }
-
-    async fn call(&self, payload: &str, headers: &[(&str, &str)]) -> Answer {
-        let url = format!("http://{}/v1/plugins/work", self.running.gateway().data_addr());
-        let mut request = Request::post(url).header("content-type", "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(Full::new(Bytes::copy_from_slice(payload.as_bytes()))).expect("valid")).await
-    }
-
-    async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let exchange = async {
-            let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
-            Answer {
-                status: parts.status,
-                headers: parts.headers,
-                body: body.collect().await.expect("a body").to_bytes(),
-            }
-        };
-        tokio::time::timeout(LIMIT, exchange).await.expect("in time")
-    }
-
-    /// How many of so many calls one after the other pass; none is answered anything but 200 and 429.
-    async fn passing(&self, calls: u32, headers: &[(&str, &str)]) -> u32 {
-        let mut passed = 0;
-        for _ in 0..calls {
-            match self.call("{}", headers).await.status {
-                StatusCode::OK => passed += 1,
-                status => assert_eq!(status, StatusCode::TOO_MANY_REQUESTS),
-            }
-        }
-        passed
-    }
-
-    async fn admin(&self, path: &str) -> String {
-        let url = format!("http://{}{path}", self.running.gateway().admin_addr());
-        let answer = self.send(Request::get(url).body(Full::default()).expect("valid")).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
-        String::from_utf8(answer.body.to_vec()).expect("text")
-    }
-
-    async fn detail(&self) -> Value {
-        serde_json::from_str(&self.admin("/admin/v1/plugins/work").await).expect("JSON")
-    }
-}
+use crate::one_plugin::{LIMIT, OnePlugin, work};
 
 /// A limit of two at once that gives back one in a quarter of an hour.
 const TWO: &str = "requests_per_second: 0.001, burst_size: 2";
@@ -129,7 +25,7 @@ const TWO: &str = "requests_per_second: 0.001, burst_size: 2";
 #[tokio::test]
 async fn each_client_has_a_limit_of_its_own_by_the_name_under_which_it_is_known() {
     let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}]";
-    let gateway = Limited::start("", &format!("{auth}, client_rate_limit: {{{TWO}}}")).await;
+    let gateway = OnePlugin::start("", &format!("{auth}, client_rate_limit: {{{TWO}}}")).await;
     let (a, b) = ([("authorization", "Bearer one")], [("authorization", "Bearer two")]);
     assert_eq!(gateway.passing(4, &a).await, 2);
     assert_eq!(gateway.passing(4, &b).await, 2);
@@ -160,19 +56,19 @@ async fn each_client_has_a_limit_of_its_own_by_the_name_under_which_it_is_known(
 #[tokio::test]
 async fn who_is_not_known_is_told_apart_by_the_address_that_trusted_proxies_name() {
     let limit = format!("client_rate_limit: {{{TWO}}}");
-    let behind = Limited::start("", &format!("{limit}, client_ip: {{trusted_proxies: [127.0.0.1]}}")).await;
+    let behind = OnePlugin::start("", &format!("{limit}, client_ip: {{trusted_proxies: [127.0.0.1]}}")).await;
     for client in ["203.0.113.7", "203.0.113.8", "2001:db8::1"] {
         assert_eq!(behind.passing(3, &[("x-forwarded-for", client)]).await, 2, "{client}");
     }
     assert_eq!(behind.passing(1, &[("x-forwarded-for", "2001:db8::2")]).await, 0, "one network of IPv6 is one client");
-    let open = Limited::start("", &limit).await;
+    let open = OnePlugin::start("", &limit).await;
     assert_eq!(open.passing(2, &[("x-forwarded-for", "203.0.113.7")]).await, 2);
     assert_eq!(open.passing(1, &[("x-forwarded-for", "203.0.113.8")]).await, 0, "anybody can write a header");
 }
 
 #[tokio::test]
 async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
-    let gateway = Limited::start(&format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant'}}"), "").await;
+    let gateway = OnePlugin::start(&format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant'}}"), "").await;
     assert_eq!(gateway.passing(3, &[("x-plugin-tenant", "acme")]).await, 2);
     assert_eq!(gateway.passing(1, &[("x-plugin-tenant", "globex")]).await, 1);
     let refused = gateway.call("{}", &[("x-plugin-tenant", "acme")]).await;
@@ -193,9 +89,10 @@ async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
     assert!(metrics.contains("plugin_rate_limit_keys{plugin=\"work\"} 2"), "{metrics}");
 
     let strict =
-        Limited::start(&format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant', without_key: refuse}}"), "").await;
+        OnePlugin::start(&format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant', without_key: refuse}}"), "")
+            .await;
     assert_eq!(strict.passing(2, &[]).await, 0, "whose they are nobody says");
-    let by_ip = Limited::start(
+    let by_ip = OnePlugin::start(
         &format!("rate_limit: {{{TWO}, key: ip}}"),
         "client_ip: {trusted_proxies: [127.0.0.1], forwarded_by: forwarded}",
     )
@@ -203,7 +100,7 @@ async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
     for client in ["for=203.0.113.7", "for=203.0.113.8"] {
         assert_eq!(by_ip.passing(3, &[("forwarded", client)]).await, 2, "{client}");
     }
-    let known = Limited::start(
+    let known = OnePlugin::start(
         &format!("rate_limit: {{{TWO}, key: client, without_key: refuse}}"),
         "auth: [{name: a, method: bearer, token: one}]",
     )
@@ -218,8 +115,8 @@ async fn a_plan_holds_for_those_whom_it_names_and_the_limit_for_all_others() {
     let plans = "plans: [{for: [a, b], requests_per_second: 0.001, burst_size: 5}]";
     let (a, b) = ([("authorization", "Bearer one")], [("authorization", "Bearer two")]);
     let c = [("authorization", "Bearer three")];
-    let clients = Limited::start("", &format!("{auth}, client_rate_limit: {{{TWO}, {plans}}}")).await;
-    let plugin = Limited::start(&format!("rate_limit: {{{TWO}, key: client, {plans}}}"), auth).await;
+    let clients = OnePlugin::start("", &format!("{auth}, client_rate_limit: {{{TWO}, {plans}}}")).await;
+    let plugin = OnePlugin::start(&format!("rate_limit: {{{TWO}, key: client, {plans}}}"), auth).await;
     let plan = serde_json::json!([{"for": ["a", "b"], "requests_per_second": 0.001, "burst": 5}]);
     let status: Value = serde_json::from_str(&clients.admin("/admin/v1/status").await).expect("JSON");
     assert_eq!(status["client_rate_limit"]["plans"], plan);
@@ -242,7 +139,7 @@ async fn a_plan_holds_over_redis_too_and_while_it_is_away() {
     let shared = redis.keys();
     let clients = format!("client_rate_limit: {{requests_per_second: 0.001, burst_size: 40, {}, {shared}}}", plan("a"));
     let plugin = format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant', {}, {shared}}}", plan("acme, umbrella"));
-    let gateway = Limited::start(&plugin, &format!("{auth}, {clients}")).await;
+    let gateway = OnePlugin::start(&plugin, &format!("{auth}, {clients}")).await;
     until_redis_decides(&[&gateway]).await;
     let call = |token: &'static str, tenant: &'static str| [("authorization", token), ("x-plugin-tenant", tenant)];
     assert_eq!(gateway.passing(7, &call("Bearer two", "acme")).await, 5, "the plan of the tenant");
@@ -257,10 +154,25 @@ async fn a_plan_holds_over_redis_too_and_while_it_is_away() {
 }
 
 #[tokio::test]
+async fn a_call_with_little_time_passes_while_redis_hangs() {
+    let redis = Redis::start();
+    let shared = redis.keys();
+    let limit = |burst: u32| format!("{{requests_per_second: 0.001, burst_size: {burst}, {shared}}}");
+    let plugin = format!("rate_limit: {}, timeout: 400ms", limit(20));
+    let gateway = OnePlugin::start(&plugin, &format!("client_rate_limit: {}", limit(20))).await;
+    until_redis_decides(&[&gateway]).await;
+    assert_eq!(gateway.passing(1, &[]).await, 1);
+    redis.signal("STOP");
+    let call = gateway.call("{}", &[("x-request-timeout", "400ms")]).await;
+    redis.signal("CONT");
+    assert_eq!(call.status, StatusCode::OK, "{call:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_fills_its_share_of_the_places_leaves_the_others_theirs() {
     let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}]";
     let keys = "concurrency: {max: 4, queue: 0}, concurrency_per_key: {key: client, max: 3}";
-    let gateway = Limited::start(keys, auth).await;
+    let gateway = OnePlugin::start(keys, auth).await;
     let (a, b) = ([("authorization", "Bearer one")], [("authorization", "Bearer two")]);
     let greedy = futures_util::future::join_all((0..10).map(|_| gateway.call("1000", &a)));
     let modest = async {
@@ -311,7 +223,7 @@ async fn an_attempt_that_an_instance_has_no_place_for_is_tried_at_another_one() 
          {{name: slow, endpoint: 'http://{slow}/', priority: 2, concurrency: {{max: 1, queue: 0}}}}, \
          {{name: idle, endpoint: 'http://{idle}/', priority: 1}}]"
     );
-    let gateway = Limited::of(&keys, "", &Factories::new()).await;
+    let gateway = OnePlugin::of(&keys, "", &Factories::new()).await;
     let answers = futures_util::future::join_all((0..4).map(|_| gateway.call("{}", &[]))).await;
     let said: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     assert_eq!(said, [200; 4]);
@@ -327,14 +239,14 @@ async fn an_attempt_that_an_instance_has_no_place_for_is_tried_at_another_one() 
 
 #[tokio::test]
 async fn calls_wait_for_their_tokens_where_that_is_allowed() {
-    let gateway = Limited::start("rate_limit: {requests_per_second: 50, burst_size: 1, wait: 10s}", "").await;
+    let gateway = OnePlugin::start("rate_limit: {requests_per_second: 50, burst_size: 1, wait: 10s}", "").await;
     let begin = clock::now();
     let calls = (0..6).map(|_| gateway.call("{}", &[]));
     let answers = futures_util::future::join_all(calls).await;
     assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
     assert!(begin.elapsed() >= Duration::from_millis(100), "five had to wait 20 ms after each other");
     let hurried =
-        Limited::start("rate_limit: {requests_per_second: 0.05, burst_size: 1, wait: 1m}, timeout: 1m", "").await;
+        OnePlugin::start("rate_limit: {requests_per_second: 0.05, burst_size: 1, wait: 1m}, timeout: 1m", "").await;
     assert_eq!(hurried.passing(1, &[]).await, 1);
     let late = hurried.call("{}", &[("x-request-timeout", "1s")]).await;
     assert_eq!((late.status.as_u16(), &*late.code()), (429, "RATELIMIT_1501"));
@@ -342,7 +254,7 @@ async fn calls_wait_for_their_tokens_where_that_is_allowed() {
 
 #[tokio::test]
 async fn so_many_calls_are_in_flight_and_others_wait_or_are_refused() {
-    let gateway = Limited::start("concurrency: {max: 1, queue: 1}", "").await;
+    let gateway = OnePlugin::start("concurrency: {max: 1, queue: 1}", "").await;
     let calls = futures_util::future::join_all((0..3).map(|_| gateway.call("300", &[]))).await;
     let mut said: Vec<_> = calls.iter().map(|answer| answer.status.as_u16()).collect();
     said.sort_unstable();
@@ -367,7 +279,7 @@ async fn a_plugin_that_turns_calls_away_is_spared_a_share_of_them() {
     });
     let factories = Factories::new().with_plugin("work", full);
     let keys = "adaptive_throttle: {multiplier: 1.5}, retry: {max_retries: 0}, circuit_breaker: {enabled: false}";
-    let gateway = Limited::with(keys, "", &factories).await;
+    let gateway = OnePlugin::with(keys, "", &factories).await;
     let begin = clock::now();
     while begin.elapsed() < LIMIT && gateway.detail().await["adaptive_throttle"]["refused"] == 0 {
         for _ in 0..20 {
@@ -397,7 +309,7 @@ async fn under_twice_the_load_as_much_is_done_as_can_be_and_what_is_important_fi
     });
     let keys = format!("concurrency: {{max: {PLACES}, queue: 20, max_wait: 200ms}}");
     // Ten at once, 20 ms each: 500 a second.
-    let gateway = Arc::new(Limited::with(&keys, "", &Factories::new().with_plugin("work", work)).await);
+    let gateway = Arc::new(OnePlugin::with(&keys, "", &Factories::new().with_plugin("work", work)).await);
     let (mut usual, mut important) = (Vec::new(), Vec::new());
     let begin = tokio::time::Instant::now();
     let length = Duration::from_secs(3);
@@ -444,6 +356,12 @@ impl Redis {
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("`redis-server` is installed")
     }
 
+    fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "it runs");
+    }
+
     fn kill(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
@@ -465,7 +383,7 @@ impl Drop for Redis {
     }
 }
 
-async fn until_redis_decides(gateways: &[&Limited]) {
+async fn until_redis_decides(gateways: &[&OnePlugin]) {
     let decides = async {
         for gateway in gateways {
             while gateway.detail().await["rate_limit"]["shared"]["mode"] != "shared" {
@@ -482,7 +400,7 @@ async fn two_gateways_over_one_redis_let_through_what_one_would_and_none_fails_w
     let shared = redis.keys();
     let plugin = format!("rate_limit: {{requests_per_second: 0.001, burst_size: 20, {shared}}}");
     let clients = format!("client_rate_limit: {{requests_per_second: 0.001, burst_size: 200, {shared}}}");
-    let (one, other) = (Limited::start(&plugin, &clients).await, Limited::start(&plugin, &clients).await);
+    let (one, other) = (OnePlugin::start(&plugin, &clients).await, OnePlugin::start(&plugin, &clients).await);
     until_redis_decides(&[&one, &other]).await;
     let mut passed = 0;
     for _ in 0..15 {
@@ -496,7 +414,7 @@ async fn two_gateways_over_one_redis_let_through_what_one_would_and_none_fails_w
         "rate_limit: {{requests_per_second: 0.001, burst_size: 20, {}}}",
         shared.replace("url:", "prefix: two, url:")
     );
-    let (one, other) = (Limited::start(&plugin, "").await, Limited::start(&plugin, "").await);
+    let (one, other) = (OnePlugin::start(&plugin, "").await, OnePlugin::start(&plugin, "").await);
     until_redis_decides(&[&one, &other]).await;
     assert_eq!(one.passing(4, &[]).await + other.passing(4, &[]).await, 8);
     redis.kill();

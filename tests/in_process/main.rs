@@ -11,6 +11,8 @@ mod gateway;
 mod judgement;
 mod limits;
 mod metrics;
+mod one_plugin;
+mod outlier;
 mod readiness;
 mod sections;
 mod statuses;

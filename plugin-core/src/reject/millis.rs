@@ -13,3 +13,16 @@ use std::time::Duration;
 pub fn millis_up(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_back_by_milliseconds_is_not_early() {
+        for (nanos, millis) in [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2)] {
+            assert_eq!(millis_up(Duration::from_nanos(nanos)), millis);
+        }
+        assert_eq!(millis_up(Duration::MAX), u64::MAX);
+    }
+}

@@ -11,6 +11,10 @@ pub(crate) trait View {
     fn weight(&self) -> u32;
     fn priority(&self) -> i32;
     fn health(&self) -> HealthState;
+    /// Whether its health is worse than what checks say, since it is ejected.
+    fn is_ejected(&self) -> bool {
+        false
+    }
     fn in_flight(&self) -> usize;
     /// What a call may expect of it.
     fn expected(&self, now: Instant) -> Expected;
@@ -24,8 +28,8 @@ pub(crate) trait View {
 ///    Unhealthy;
 /// 2. those that it was tried on, in the same order.
 ///
-/// Offline instances are skipped. Where not one instance is Healthy, Unknown or Degraded, health is ignored altogether,
-/// since a call that may fail is better than one that must.
+/// Offline instances are skipped, and one that is ejected as an outlier is as good as one that is Unhealthy. Where not one instance is
+/// Healthy, Unknown or Degraded by its checks, health is ignored altogether, since a call that may fail is better than one that must.
 pub(crate) struct Pool<'a, V> {
     views: &'a [V],
     /// Avoided: earlier attempts failed there.
@@ -98,7 +102,7 @@ impl<'a, V: View> Pool<'a, V> {
         let (mut healthy, mut any, mut is_one_up) = (none(false), none(true), false);
         for (index, view) in self.views.iter().enumerate() {
             let health = view.health();
-            is_one_up |= is_up(health);
+            is_one_up |= is_up(health) || view.is_ejected();
             for best in [&mut healthy, &mut any] {
                 best.add(index, self.class_with(index, health, best.ignore_health));
             }

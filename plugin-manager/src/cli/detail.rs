@@ -148,7 +148,11 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
 const INSTANCES: [&str; 8] = ["INSTANCE", "HEALTH", "ACTIVE", "CALLS", "OK", "FAILED", "MEAN", "SCORE"];
 
 fn instance(instance: &Value) -> [String; 8] {
-    let health = if instance["enabled"] == false { "disabled".to_owned() } else { text(&instance["health"]) };
+    let health = match &instance["ejected_for"] {
+        _ if instance["enabled"] == false => "disabled".to_owned(),
+        left if left.is_string() => format!("ejected {}", brief(left)),
+        _ => text(&instance["health"]),
+    };
     let mean = if instance["total"] == 0 { "-".to_owned() } else { brief(&instance["average_latency"]) };
     let number = |key: &str| text(&instance[key]);
     [
@@ -214,6 +218,8 @@ mod tests {
             "instances": [
                 {"name": "a", "health": "degraded", "enabled": true, "active": 1, "total": 15, "ok": 10, "failed": 5,
                  "average_latency": "2.345678ms", "health_score": 85},
+                {"name": "c", "health": "healthy", "enabled": true, "active": 0, "total": 5, "ok": 0, "failed": 5,
+                 "average_latency": "1ms", "health_score": 75, "ejected_for": "28.4s", "ejections": 1},
                 {"name": "b", "health": "offline", "enabled": true, "active": 0, "total": 0, "ok": 0, "failed": 0,
                  "average_latency": "0s", "health_score": null},
             ],
@@ -238,9 +244,10 @@ retries       1 attempt, 0 recovered; gave up: attempts 1, not idempotent 4
 process       3 restarts, 1 failed start; it exited with status 7, 1m ago; the
               end of its stderr: out of memory
 
-INSTANCE  HEALTH    ACTIVE  CALLS  OK  FAILED  MEAN    SCORE
-a         degraded  1       15     10  5       2.35ms  85
-b         offline   0       0      0   0       -       -
+INSTANCE  HEALTH         ACTIVE  CALLS  OK  FAILED  MEAN    SCORE
+a         degraded       1       15     10  5       2.35ms  85
+c         ejected 28.4s  0       5      0   5       1ms     75
+b         offline        0       0      0   0       -       -
 ";
         assert_eq!(page, expected);
     }

@@ -77,12 +77,17 @@ pub struct Instances(Arc<dyn Membership>);
 
 /// A balancer's handle without the type of its services.
 trait Membership: Send + Sync {
+    fn ejects(&self) -> bool;
     fn stats(&self) -> Vec<InstanceStats>;
     fn enable_instance(&self, name: &str) -> Result<(), MembershipError>;
     fn disable_instance(&self, name: &str) -> Result<(), MembershipError>;
 }
 
 impl<S: Clone + Send + Sync + 'static> Membership for plugin_lb::BalanceHandle<S> {
+    fn ejects(&self) -> bool {
+        self.config().outlier().is_some()
+    }
+
     fn stats(&self) -> Vec<InstanceStats> {
         Self::stats(self)
     }
@@ -114,6 +119,12 @@ impl Instances {
     #[must_use]
     pub fn stats(&self) -> Vec<InstanceStats> {
         self.0.stats()
+    }
+
+    /// Whether one that fails is ejected for a time.
+    #[must_use]
+    pub fn ejects(&self) -> bool {
+        self.0.ejects()
     }
 
     /// The last call that failed on one of them, and on which, whether others have succeeded since or not.

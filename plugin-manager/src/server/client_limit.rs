@@ -1,6 +1,6 @@
 //! How many calls each client may make.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use plugin_core::{Rejected, sync::StripedCounter};
 use plugin_ratelimit::{KeyedRateLimitConfig, KeyedTokenBucket, RateLimitConfig, RedisStore, SharedBucket};
@@ -123,12 +123,12 @@ impl ClientLimit {
         }
     }
 
-    /// Takes a token of this caller.
-    pub(super) async fn admit(&self, caller: &Caller) -> Result<(), Rejected> {
+    /// Takes a token of this caller, who has so much time left.
+    pub(super) async fn admit(&self, caller: &Caller, left: Duration) -> Result<(), Rejected> {
         let admitted = match &self.0.buckets {
             Buckets::Own(buckets) => buckets.try_acquire(&Client::of(caller), 1),
             // In a box: a wait for Redis is long, and the calls of gateways without it are not to have its room.
-            Buckets::Shared(bucket) => Box::pin(bucket.try_acquire(&Client::of(caller).shown(), 1)).await,
+            Buckets::Shared(bucket) => Box::pin(bucket.try_acquire_within(&Client::of(caller).shown(), 1, left)).await,
         };
         let counter = if admitted.is_ok() { &self.0.allowed } else { &self.0.refused };
         counter.add(1);
@@ -166,11 +166,14 @@ mod tests {
         let here: IpAddr = [203, 0, 113, 7].into();
         let named = |name: &str| Caller::default().with_name(name).with_address(here);
         for caller in [named("a"), named("b"), Caller::default().with_address(here), Caller::default()] {
-            assert!(limit.admit(&caller).await.is_ok(), "{caller:?} has a bucket of its own");
-            assert!(limit.admit(&caller).await.is_err_and(|rejected| rejected.retry_after().is_some()), "{caller:?}");
+            assert!(limit.admit(&caller, Duration::MAX).await.is_ok(), "{caller:?} has a bucket of its own");
+            assert!(
+                limit.admit(&caller, Duration::MAX).await.is_err_and(|rejected| rejected.retry_after().is_some()),
+                "{caller:?}"
+            );
         }
         let elsewhere = named("a").with_address([203, 0, 113, 8].into());
-        assert!(limit.admit(&elsewhere).await.is_err(), "who is known is the same everywhere");
+        assert!(limit.admit(&elsewhere, Duration::MAX).await.is_err(), "who is known is the same everywhere");
     }
 
     #[test]

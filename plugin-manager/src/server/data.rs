@@ -1,6 +1,6 @@
 //! The data plane: `POST /v1/plugins/{name}`.
 
-use std::{fmt::Write, panic::AssertUnwindSafe, sync::Arc};
+use std::{fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -186,9 +186,6 @@ fn panicked(plugin: Option<&str>, request_id: &str) -> Fault {
     }
 }
 
-/// What a call waits for that is asked of Redis.
-const AT_LIMIT: &str = "at the limit of clients";
-
 async fn forward<B>(
     plane: &DataPlane,
     name: Result<&str, Fault>,
@@ -203,13 +200,7 @@ where
 {
     if let (Some(limit), Some(caller)) = (&plane.callers.limit, caller) {
         let left = context.as_ref().ok().and_then(|context| context.remaining(received));
-        let admitted = tokio::select! {
-            biased;
-            admitted = limit.admit(caller) => admitted,
-            () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => {
-                Err(Rejected::deadline_exceeded(left.unwrap_or_default(), Some(AT_LIMIT)).with_sent(Sent::Nothing))
-            }
-        };
+        let admitted = limit.admit(caller, left.unwrap_or(Duration::MAX)).await;
         admitted.map_err(Fault::of_client_limit)?;
     }
     let name = name?;

@@ -35,7 +35,7 @@ use plugin_transports::{
     listen::{Listen, ListenOptions, Serving, SocketPath, UnixSocket, UnixSocketOptions, serve_http},
     tls::ServerTls,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tower::Service;
 
 pub use access_log::{AccessLog, ClientAddress};
@@ -115,8 +115,8 @@ impl Gateway {
         let around = Around { guard, verifier: None, writes: None };
         let admin = around.layers(admin::routes(admin_plane, settings.access));
         // All are bound before any serves: a gateway that cannot be operated does not take calls.
-        let data_listener = bind("server.listen", settings.listen).await?;
-        let admin_listener = bind("admin.listen", settings.admin_listen).await?;
+        let data_listener = bind("server.listen", settings.listen)?;
+        let admin_listener = bind("admin.listen", settings.admin_listen)?;
         let unix = match &settings.unix {
             Some((path, options)) => Some(bind_socket(path, options).await?),
             None => None,
@@ -228,8 +228,21 @@ impl ShutdownReport {
     }
 }
 
-async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, PluginError> {
-    TcpListener::bind(address).await.map_err(|error| {
+/// Connections that may wait to be accepted, as far as the system allows (`net.core.somaxconn`, 4096 by default on Linux). What tokio
+/// asks for by itself is 128: clients that come at once after a pause would wait for a second, until they try again.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As tokio's `bind`: a gateway that is started again takes the port over from connections that are still closing.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, PluginError> {
+    listen(address).map_err(|error| {
         let problem = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 format!("`{key}`: {address} is in use by another process; choose another port")
@@ -264,4 +277,23 @@ where
     }
     serve_http(service, listener, options)
         .map_err(|error| PluginError::new(Code::ConfigValue, "a listener has no address").with_source(error))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_that_come_at_once_are_there_before_anybody_accepts_them() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("a number");
+        let most: usize = allowed.trim().parse().expect("a number");
+        let listener = listen(([127, 0, 0, 1], 0).into()).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let clients: Vec<_> = (0..most.min(300))
+            .map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(900)).expect("there is room"))
+            .collect();
+        assert!(clients.len() == 300 || clients.len() == most);
+    }
 }

@@ -80,11 +80,8 @@ impl Fault {
         Self { error, status: Some(status), is_counted: false, is_answered: false }
     }
 
-    /// A refusal at the limit of clients, which is no plugin's.
+    /// A refusal of the limit of clients, which is no plugin's.
     pub(super) fn of_client_limit(rejected: Rejected) -> Self {
-        if rejected.code() != Code::RateLimited {
-            return Self::from(PluginError::from(rejected));
-        }
         let said = PluginError::from(rejected).message().replacen("the rate limit", "the rate limit of this client", 1);
         Self::from(PluginError::refused(rejected, said))
     }

@@ -31,7 +31,7 @@ use super::{CallKey, Counts, RateLimitSettings};
 /// | `attempt_timeout` | 30 s |
 /// | `rate_limit`, refusing or waiting, for all calls or for each key, on this machine or over many | none |
 /// | `concurrency_per_key`, calls in flight of each client, address or header | none |
-/// | `concurrency`, calls in flight; attempts at one instance: [`Instance::with_concurrency`] | none |
+/// | `concurrency`, calls in flight; attempts at one instance: [`Instance::with_concurrency`](super::Instance::with_concurrency) | none |
 /// | `adaptive_throttle`, what is refused while the plugin turns many calls away | none |
 /// | `retry` | on, [`RetryConfig::default`] |
 /// | `circuit_breaker` | on, [`CircuitBreakerConfig::default`]; without a `half_open_timeout`, the longer of `recovery_timeout` and `timeout` |

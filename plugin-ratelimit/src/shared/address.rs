@@ -7,13 +7,17 @@ use redis::{
     sentinel::SentinelNodeConnectionInfo,
 };
 
+use super::place::Place;
+
 /// An address. Cheap to clone. Neither `Debug` nor `Display` shows the password.
 #[derive(Clone)]
 pub(super) struct Address(Arc<Parts>);
 
 struct Parts {
     target: Target,
-    url: String,
+    place: Place,
+    /// Users and passwords, those of the servers and of the sentinels.
+    logins: Vec<Option<String>>,
     shown: String,
     tls: bool,
 }
@@ -21,7 +25,34 @@ struct Parts {
 pub(super) enum Target {
     One(Box<ConnectionInfo>),
     Cluster(Vec<ConnectionInfo>),
-    Sentinels { sentinels: Vec<ConnectionInfo>, master: String, node: SentinelNodeConnectionInfo },
+    Sentinels {
+        sentinels: Vec<ConnectionInfo>,
+        master: String,
+        server: Box<RedisConnectionInfo>,
+        node: SentinelNodeConnectionInfo,
+    },
+}
+
+impl Target {
+    fn place(&self) -> Place {
+        match self {
+            Self::One(server) => Place::one(server),
+            Self::Cluster(nodes) => Place::cluster(nodes),
+            Self::Sentinels { sentinels, master, server, .. } => Place::behind(sentinels, master, server.db()),
+        }
+    }
+
+    fn logins(&self) -> Vec<Option<String>> {
+        let (server, sentinel) = match self {
+            Self::One(server) => (Some(server.redis_settings()), None),
+            Self::Cluster(nodes) => (nodes.first().map(ConnectionInfo::redis_settings), None),
+            Self::Sentinels { sentinels, server, .. } => {
+                (Some(&**server), sentinels.first().map(ConnectionInfo::redis_settings))
+            }
+        };
+        let logins = [server, sentinel].into_iter().flatten();
+        logins.flat_map(|login| [login.username(), login.password()]).map(|text| text.map(str::to_owned)).collect()
+    }
 }
 
 /// What a URL is to look like.
@@ -56,7 +87,13 @@ impl Address {
             "unix" | "redis+unix" => parts.socket(text)?,
             _ => parts.target()?,
         };
-        Ok(Self(Arc::new(Parts { target, url: text.to_owned(), shown: parts.shown(), tls })))
+        let (place, logins) = (target.place(), target.logins());
+        Ok(Self(Arc::new(Parts { target, place, logins, shown: parts.shown(), tls })))
+    }
+
+    /// Whether it is the same Redis, whoever asks it.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        self.0.place.is_same(&other.0.place)
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -137,9 +174,9 @@ impl Url<'_> {
         };
         let sentinels = self.hosts.iter().map(host).collect::<Result<_, _>>()?;
         let server: RedisConnectionInfo = info(&self.one(base, self.user, "master"))?.redis_settings().clone();
-        let node = SentinelNodeConnectionInfo::default().set_redis_connection_info(server);
+        let node = SentinelNodeConnectionInfo::default().set_redis_connection_info(server.clone());
         let node = if base == "rediss" { node.set_tls_mode(TlsMode::Secure) } else { node };
-        Ok(Target::Sentinels { sentinels, master, node })
+        Ok(Target::Sentinels { sentinels, master, server: Box::new(server), node })
     }
 
     fn one(&self, base: &str, user: &str, host: &str) -> String {
@@ -173,9 +210,11 @@ fn info(url: &str) -> Result<ConnectionInfo, String> {
     }
 }
 
+/// The same servers, asked by the same user in the same way.
 impl PartialEq for Address {
     fn eq(&self, other: &Self) -> bool {
-        self.0.url == other.0.url
+        let (one, other) = (&*self.0, &*other.0);
+        one.place == other.place && one.logins == other.logins && one.tls == other.tls
     }
 }
 
@@ -193,87 +232,5 @@ impl fmt::Debug for Address {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problem(url: &str) -> String {
-        Address::parse(url).expect_err(url)
-    }
-
-    #[test]
-    fn one_server_a_cluster_and_sentinels_are_told_apart() {
-        let target = |url: &str| Address::parse(url).expect(url);
-        let one = target(" redis://user:secret@host:6380/3 ");
-        let Target::One(info) = one.target() else { panic!("{one}") };
-        assert_eq!((info.redis_settings().db(), info.redis_settings().password()), (3, Some("secret")));
-        let socket = target("unix:///run/redis.sock?db=3&user=gate&pass=secret");
-        let Target::One(info) = socket.target() else { panic!("{socket}") };
-        assert_eq!((info.redis_settings().db(), info.redis_settings().password()), (3, Some("secret")));
-        assert_eq!(
-            (socket.to_string(), info.addr().to_string()),
-            ("unix:///run/redis.sock".into(), "/run/redis.sock".into())
-        );
-        let cluster = target("redis-cluster://a:1,b:2,c");
-        assert!(matches!(cluster.target(), Target::Cluster(nodes) if nodes.len() == 3));
-        let sentinels = target("redis-sentinel://:secret@a,[::1]:5/2?master=main&sentinel_password=hidden");
-        let Target::Sentinels { sentinels, master, .. } = sentinels.target() else { panic!("{sentinels}") };
-        assert_eq!(master, "main");
-        let ports: Vec<_> = sentinels.iter().map(|info| info.addr().to_string()).collect();
-        assert_eq!(ports, ["a:26379", "::1:5"]);
-        assert_eq!(sentinels[0].redis_settings().password(), Some("hidden"));
-    }
-
-    #[test]
-    fn a_url_that_cannot_be_is_told_from_one_that_can_without_being_shown() {
-        for url in ["", "host:6379", "http://secret@host", "redis-ring://secret@a", "redis://secret@host:port"] {
-            assert_eq!(problem(url), FORMS, "{url}");
-        }
-        assert!(problem("redis://:secret@").contains("names no host"));
-        assert!(problem("redis://a,b").contains("`redis-cluster`"));
-        assert!(problem("redis-cluster://a,b/4").contains("database"));
-        assert!(problem("redis-sentinel://a,b/4").contains("names no `master`"));
-        assert!(problem("redis://a?timeout=4").contains("parameter"));
-        assert!(problem("rediss://a/#insecure").contains('#'));
-        assert!(problem("redis://a:0").contains("port 0"));
-        for url in ["unix://user:secret@localhost/a.sock", "unix://secret@/a.sock", "redis+unix://localhost/a.sock"] {
-            assert!(problem(url).contains("which a socket has not"), "{url}");
-        }
-        assert!(problem("unix:///a.sock?password=secret").contains("parameter"));
-        assert!(problem("unix:///a.sock?pass=se#cret").contains('#'));
-        for url in [
-            "redis://:secret@",
-            "redis://:secret@a,b",
-            "redis://:secret@a?x=secret",
-            "redis://se#secret@a",
-            "redis://:a?secret@b",
-            "unix://user:secret@localhost/a.sock",
-            "unix:///a.sock?secret",
-        ] {
-            assert!(!problem(url).contains("secret"), "{url}");
-        }
-    }
-
-    #[test]
-    fn the_password_is_not_shown() {
-        for url in [
-            "redis://user:secret@host:6380/3",
-            "redis://secret:6@5@host:6380/3",
-            "redis-sentinel://:secret@a,b/2?master=main&sentinel_password=secret",
-            "unix:///run/redis.sock?pass=secret",
-        ] {
-            let address = Address::parse(url).expect(url);
-            let text = format!("{address} {address:?}");
-            assert!(!text.contains("secret") && !text.contains("6@5"), "{text}");
-        }
-        assert_eq!(
-            Address::parse("redis://user:secret@host:6380/3").expect("valid").to_string(),
-            "redis://***@host:6380/3"
-        );
-    }
-
-    #[cfg(not(feature = "redis-tls"))]
-    #[test]
-    fn tls_needs_its_feature() {
-        assert!(problem("rediss://a").contains("`redis-tls`"));
-    }
-}
+#[path = "address_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use plugin_core::{Quota, Rejected};
@@ -122,7 +123,25 @@ impl SharedBucket {
     pub async fn try_acquire(&self, key: &str, n: u32) -> Result<(), Rejected> {
         match self.0.at_once(key, n) {
             Ok(result) => result,
-            Err(pending) => self.0.by_redis(key, pending).await,
+            Err(pending) => self.0.by_redis(key, pending, Duration::MAX).await,
+        }
+    }
+
+    /// Like [`try_acquire`](Self::try_acquire), for whoever has so much time left for all that it does. Redis is waited for no longer
+    /// than half of it; then this instance decides by its share. Within a [`DeadlineLayer`](plugin_core::deadline::DeadlineLayer)
+    /// that is so without being told.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    pub async fn try_acquire_within(&self, key: &str, n: u32, left: Duration) -> Result<(), Rejected> {
+        match self.0.at_once(key, n) {
+            Ok(result) => result,
+            Err(pending) => self.0.by_redis(key, pending, left).await,
         }
     }
 
@@ -143,7 +162,8 @@ impl SharedBucket {
 
     /// Changes the settings on this instance; the others are to be told too. What is owed is kept: a bucket that lacks seven
     /// tokens still lacks seven, and a smaller burst lets nobody through until the difference is paid. An instance that has other
-    /// settings meanwhile refills nothing. Keys with settings of their own have these still.
+    /// settings meanwhile refills nothing. Tokens come back at the rate of the instance that took last, or of a faster one that has
+    /// asked since. Keys with settings of their own have these still.
     pub fn reconfigure(&self, config: RateLimitConfig) {
         self.0.terms.reconfigure(config);
     }
@@ -186,6 +206,9 @@ impl SharedBucket {
 
 impl fmt::Debug for SharedBucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedBucket").field("name", &self.0.name).field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("SharedBucket")
+            .field("keys", &self.0.bucket)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }

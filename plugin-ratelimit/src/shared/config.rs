@@ -70,10 +70,12 @@ impl RedisConfig {
         self.address.to_string()
     }
 
-    /// Whether both are the same Redis and prefix, and so the same limits, whatever else they say.
+    /// Whether both are the same Redis and prefix, and so the same limits, whatever else they say: the user and the password, whether
+    /// it is over TLS, and how the URL is written, such as with the port and database that are meant without. Clusters, and masters
+    /// of one name behind sentinels, are the same where one of their hosts is. That two names are one host nobody asks here.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
-        self.address == other.address && self.prefix == other.prefix
+        self.address.is_same_place(&other.address) && self.prefix == other.prefix
     }
 
     /// What all keys in Redis begin with.

@@ -38,7 +38,7 @@ impl Connection {
         };
         match address.target() {
             Target::One(server) => one(Client::open((**server).clone())?).await,
-            Target::Sentinels { sentinels, master, node } => {
+            Target::Sentinels { sentinels, master, node, .. } => {
                 let (sentinels, node) = (sentinels.clone(), Some(node.clone()));
                 let mut client = SentinelClient::build(sentinels, master.clone(), node, SentinelServerType::Master)?;
                 one(client.async_get_client().await?).await

@@ -1,14 +1,21 @@
 -- One decision over one bucket, kept as the moment at which it is full again, beside the terms that this is counted at.
 -- KEYS[1] the bucket. ARGV: interval, tolerance (ns), tokens, most, shift (ns).
 -- Takes from `tokens` to `most` of what is there, or nothing. `shift` is paid (above zero) or given back (below) first.
--- Answers {taken, debt in ns}, more than `tolerance` where others may owe more. What is absent, or in the past, is a full bucket.
+-- Answers {taken, ns until the bucket is full, interval}: a token comes back in each interval, which is the asker's or, where others
+-- owe at a faster one, theirs. What is absent, or in the past, is a full bucket.
 --
 -- Who asks may have other settings than who asked before, for as long as a change goes round. What is owed is tokens, at the
 -- interval of the one who wrote them, and each counts them at his own: so none of them refills what another has used up.
 --
--- Seconds since 1970, `.00000000`, 17 digits of the interval, 17 of the most that can be owed at it, 9 of nanoseconds. Gateways
--- that know the seconds and nanoseconds alone read these two: a double of so many seconds ends before the other digits.
--- What these gateways write has neither interval nor bound: the asker's interval holds, and the longest time that settings allow.
+-- The value is one number, written in five fields:
+--   the seconds since 1970 at which the bucket is full again, without leading zeros
+--   `.00000000`
+--   17 digits: the interval that this is counted at, in ns (`pace` below)
+--   17 digits: the most that anybody can owe, in ns at that interval (`bound` below)
+--   9 digits: the nanoseconds of the moment
+-- Gateways of before write the first and the last field alone. Such a value is read at the asker's interval, and its bound is the
+-- longest time that settings allow. They read the five fields as well: they take the last 9 digits for the nanoseconds and all
+-- that stands before for a number of seconds, and a double of so many seconds has no room for what stands behind the zeros.
 local interval, tolerance = tonumber(ARGV[1]), tonumber(ARGV[2])
 local tokens, most, shift = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
@@ -40,7 +47,8 @@ local function counted(debt, from, to)
   if from == to then return debt end
   return math.ceil(debt * to / from)
 end
-local debt = counted(stored, pace, interval)
+local before = counted(stored, pace, interval)
+local debt = before
 if shift > 0 then
   debt = math.max(debt, math.min(debt + shift, tolerance))
 elseif shift < 0 then
@@ -61,15 +69,17 @@ if taken > 0 or shift ~= 0 or (tokens > 0 and (is_cut or is_faster)) then
     stored, pace = debt, interval
   else
     -- Who takes nothing does not slow down what others owe.
-    stored = shift ~= 0 and counted(debt, interval, pace) or stored
-    bound = stored > bound and counted(tolerance, interval, pace) or bound
+    if debt ~= before then
+      -- Counted there and back it is up to 1 ns more: that is not owed beyond what his bucket, or that of the others, holds.
+      local top = math.max(bound, counted(tolerance, interval, pace))
+      stored = math.min(counted(debt, interval, pace), top)
+      if stored > bound then bound = top end
+    end
   end
   local sum = nanos + stored
   local text = string.format('%.0f.00000000%017.0f%017.0f%09.0f', seconds + math.floor(sum / 1e9), pace, bound, sum % 1e9)
   redis.call('SET', KEYS[1], text, 'PX', string.format('%.0f', math.floor(stored / 1e6) + 1))
 end
--- What is beyond this asker's bucket goes at the pace of those who owe it.
-if debt > tolerance and pace < interval then
-  debt = tolerance + counted(debt - tolerance, interval, pace)
-end
-return {taken, debt}
+-- What others owe goes at their pace, so that it fits as soon. A slower one ends with the question: who asks sets his own.
+if pace < interval then return {taken, stored, pace} end
+return {taken, debt, interval}

@@ -1,11 +1,14 @@
 //! One decision: by what is known, by Redis, or by this instance's share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use plugin_core::{Quota, Rejected, clock, sync::StripedCounter};
+use plugin_core::{Quota, Rejected, clock, deadline::enforced, sync::StripedCounter};
 use tokio::{runtime::Handle, time};
 
 use super::{
@@ -17,12 +20,10 @@ use super::{
     keys::{KeyId, Keys},
     link::Link,
     script::Question,
+    stored_key::BucketKeys,
     terms::{AllTerms, Terms},
 };
 use crate::{WithoutKey, gcra::Limit};
-
-/// The longest key that is written as it is; of a longer one, its SHA-1.
-const LONGEST_KEY: usize = 128;
 
 /// The key of requests that have none: the empty one, which says as little.
 pub(super) const KEYLESS: &str = "";
@@ -30,7 +31,7 @@ pub(super) const KEYLESS: &str = "";
 /// The buckets of one name, on this instance.
 pub(super) struct Buckets {
     pub(super) link: Arc<Link>,
-    pub(super) name: String,
+    pub(super) bucket: BucketKeys,
     pub(super) terms: AllTerms,
     pub(super) enabled: AtomicBool,
     pub(super) keys: Keys,
@@ -43,7 +44,7 @@ pub(super) struct Buckets {
 impl Buckets {
     pub(super) fn new(link: Arc<Link>, name: String, terms: AllTerms) -> Self {
         Self {
-            name,
+            bucket: BucketKeys::new(link.config.prefix(), &name),
             terms,
             enabled: AtomicBool::new(true),
             keys: Keys::new(link.config.max_keys()),
@@ -107,7 +108,9 @@ impl Buckets {
         let known = pending.cell.as_ref()?.state().known(pending.terms.limit, pending.n, now);
         match known {
             Known::Reserved => Some(self.count(Ok(()))),
-            Known::Refused { arrival, wait } => Some(self.count(Err(pending.terms.limit.refusal(arrival, now, wait)))),
+            Known::Refused { standing, wait } => {
+                Some(self.count(Err(standing.refusal(pending.terms.limit, now, wait))))
+            }
             Known::Unknown => None,
         }
     }
@@ -128,12 +131,14 @@ impl Buckets {
         result
     }
 
-    /// Asks Redis, and decides by this instance's share if it does not answer.
-    pub(super) async fn by_redis(&self, key: &str, pending: Pending) -> Result<(), Rejected> {
+    /// Asks Redis, and decides by this instance's share if it does not answer: in the time that is set for it, or in half of what
+    /// the caller has left, so that none fails because it does not.
+    pub(super) async fn by_redis(&self, key: &str, pending: Pending, left: Duration) -> Result<(), Rejected> {
         if Handle::try_current().is_err() {
             return self.by_share(&pending, clock::now().as_nanos());
         }
-        let deadline = time::Instant::now() + self.link.config.timeout();
+        let left = enforced().map_or(left, |deadline| left.min(deadline.saturating_since(clock::now())));
+        let deadline = time::Instant::now() + self.link.config.timeout().min(left / 2);
         let batch = self.link.config.batch();
         let _waiting = pending.cell.as_deref().map(|cell| cell.wait(pending.n));
         let gate = match &pending.cell {
@@ -166,8 +171,8 @@ impl Buckets {
             SharedMode::Connecting => None,
             SharedMode::Shared => match cell.state().still_known(pending.terms.limit, pending.n, now) {
                 Known::Reserved => Some(self.count(Ok(()))),
-                Known::Refused { arrival, wait } => {
-                    Some(self.count(Err(pending.terms.limit.refusal(arrival, now, wait))))
+                Known::Refused { standing, wait } => {
+                    Some(self.count(Err(standing.refusal(pending.terms.limit, now, wait))))
                 }
                 Known::Unknown => None,
             },
@@ -185,7 +190,7 @@ impl Buckets {
         let now = clock::now().as_nanos();
         let mut asking = Asking::new(pending.cell.as_deref());
         let question = asking.question(limit, self.link.replicas(), n, batch, now);
-        let (answer, sent) = self.link.ask(question, &self.stored(key), limit, deadline).await?;
+        let (answer, sent) = self.link.ask(question, &self.bucket.of(key), limit, deadline).await?;
         let now = clock::now().as_nanos();
         let is_admitted = match asking.asked.take().zip(asking.cell) {
             Some((asked, cell)) => cell.state().answered(&asked, answer, sent, now),
@@ -194,19 +199,10 @@ impl Buckets {
         if is_admitted {
             return Ok(Ok(()));
         }
-        let arrival = now.saturating_add(answer.debt);
-        let wait = limit.wait(arrival, now, n.into()).unwrap_or(limit.interval);
-        Ok(Err(limit.refusal(arrival, now, wait)))
-    }
-
-    /// The key as it is written in Redis. What is in braces says which node of a cluster has it.
-    fn stored(&self, key: &str) -> String {
-        let (prefix, name) = (self.link.config.prefix(), &self.name);
-        if key.len() > LONGEST_KEY {
-            // The digest that the client of Redis makes of a script, of any text.
-            return format!("{prefix}:{name}#{{{}}}", redis::Script::new(key).get_hash());
-        }
-        format!("{prefix}:{name}:{{{key}}}")
+        let standing = answer.standing(now);
+        // One nanosecond: where it was refused for what has come back since.
+        let wait = standing.wait(limit, n, now).unwrap_or(1);
+        Ok(Err(standing.refusal(limit, now, wait)))
     }
 
     /// What is there of a key, by Redis, or by this instance's share if it does not answer.
@@ -217,10 +213,10 @@ impl Buckets {
         if Handle::try_current().is_ok() {
             keeper::ensure(&self.link);
             let deadline = time::Instant::now() + self.link.config.timeout();
-            let asked = self.link.ask(Question::default(), &self.stored(key), limit, deadline).await;
+            let asked = self.link.ask(Question::default(), &self.bucket.of(key), limit, deadline).await;
             if let Ok((answer, _)) = asked {
                 let now = now();
-                return limit.quota(now.saturating_add(answer.debt), now);
+                return answer.standing(now).quota(limit, now);
             }
         }
         let (now, share) = (now(), share_of(limit, self.link.replicas()));

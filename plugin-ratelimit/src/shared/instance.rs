@@ -10,6 +10,7 @@ use redis::{RedisError, RedisResult, cmd, from_redis_value};
 use super::{
     connection::Connection,
     script::{Arg, HEARTBEAT},
+    stored_key::of_instances,
 };
 
 /// This instance among the others.
@@ -24,7 +25,7 @@ pub(super) struct Instance {
 impl Instance {
     pub(super) fn new(prefix: &str) -> Self {
         let random = || RandomState::new().hash_one(prefix);
-        Self { key: format!("{prefix}:{{instances}}"), name: format!("{:016x}{:016x}", random(), random()) }
+        Self { key: of_instances(prefix), name: format!("{:016x}{:016x}", random(), random()) }
     }
 
     /// Is heard, and hears how many there are.

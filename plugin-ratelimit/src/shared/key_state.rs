@@ -1,25 +1,36 @@
 //! What an instance knows of one key: pure decisions, moments in nanoseconds, `now` as an argument.
 //!
-//! Three things stand here for each key. What Redis said last: until the moment that it named, nobody's taking can make a
-//! request fit, so that a flood of requests that are refused costs Redis one question for each token. The reserve: tokens that
-//! were taken from Redis in one go and are not used yet. And the bucket of this instance's share, while Redis is away.
+//! Three things stand here for each key. What Redis said last: until the moment that it named, at the pace of those who owe,
+//! nobody's taking can make a request fit, so that a flood of requests that are refused costs Redis one question for each token, or
+//! each second where a token takes longer. The reserve: tokens that were taken from Redis in one go and are not used yet. And the
+//! bucket of this instance's share, while Redis is away.
 //!
 //! That bucket is the shared one with each token costing as many intervals as there are instances: its moment of being full
 //! again is then the same number, so that it begins where Redis stood, and its debt is given to Redis afterwards, divided by
 //! the instances.
 
-use super::script::{Answer, Question};
+use super::{
+    script::{Answer, Question},
+    standing::Standing,
+};
 use crate::gcra::{self, Limit};
 
 /// How long tokens may lie in reserve, and what counts as the demand of lately: 100 ms.
 pub(super) const PERIOD: u64 = 100_000_000;
 
+/// How long a refusal of Redis holds here without asking again: 1 s. Nobody's taking makes a request fit before the moment that Redis
+/// named, but a gateway of a faster limit that asks meanwhile does, and one that gives tokens back.
+const BELIEVED: u64 = 1_000_000_000;
+
 #[derive(Debug, Default)]
 pub(super) struct KeyState {
-    /// When the shared bucket is full again, by its last answer: early by at most the time of that answer's way.
-    seen: u64,
-    /// When the bucket of this instance's share is full again. What it owes stays in it while a question pays it, so that others who
-    /// must take from it meanwhile find it as it is.
+    /// Where the shared bucket stands, by its last answer: full early by at most the time of that answer's way. At the pace of
+    /// `interval` where anything was taken of the share, which goes at that.
+    seen: Standing,
+    /// When that was.
+    answered_at: u64,
+    /// When the bucket of this instance's share is full again; zero where nothing was taken of it. What it owes stays in it while a
+    /// question pays it, so that others who must take from it meanwhile find it as it is.
     share: u64,
     /// What the share was when a question was sent that is on its way and pays what it owes.
     paying: Option<u64>,
@@ -29,8 +40,6 @@ pub(super) struct KeyState {
     /// was counted yet.
     interval: u64,
     replicas: u32,
-    /// The time of a token at which Redis answered last.
-    answered_at: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,7 +65,7 @@ pub(super) enum Known {
     /// It has its tokens.
     Reserved,
     /// It does not fit for so many nanoseconds, whatever others take meanwhile.
-    Refused { arrival: u64, wait: u64 },
+    Refused { standing: Standing, wait: u64 },
     /// Redis must say.
     Unknown,
 }
@@ -67,8 +76,6 @@ pub(super) struct Asked {
     pub(super) question: Question,
     /// Whether it pays what the share owes.
     pays: bool,
-    /// The time of a token at which the answer counts.
-    interval: u64,
 }
 
 impl KeyState {
@@ -83,18 +90,13 @@ impl KeyState {
         if self.take_reserved(tokens, now) {
             return Known::Reserved;
         }
-        // Tokens that lie in reserve have been taken, and may yet go back: Redis must be asked then.
-        // Under a slower limit than it was told under, Redis may let what is owed come back at the pace of before.
-        let is_told = limit.interval <= self.answered_at;
-        let is_certain = is_told && self.reserve.tokens == 0 && self.share == 0;
         self.count_at(limit.interval, now);
-        match limit.admit(self.seen, now, tokens.into()) {
-            None if is_certain => match limit.wait(self.seen, now, tokens.into()) {
-                Some(wait) => Known::Refused { arrival: self.seen, wait },
-                None => Known::Unknown,
-            },
-            _ => Known::Unknown,
+        // Tokens that lie in reserve have been taken, and may yet go back: Redis must be asked then.
+        if self.reserve.tokens > 0 || self.share > 0 || now >= self.answered_at.saturating_add(BELIEVED) {
+            return Known::Unknown;
         }
+        let standing = self.seen;
+        standing.wait(limit, tokens, now).map_or(Known::Unknown, |wait| Known::Refused { standing, wait })
     }
 
     /// What is owed stays as many tokens when each takes another time.
@@ -103,8 +105,9 @@ impl KeyState {
         if from == interval {
             return;
         }
-        let paying = self.paying.iter_mut();
-        for moment in [&mut self.seen, &mut self.share, &mut self.reserve.arrival].into_iter().chain(paying) {
+        // Under a slower limit what is owed in Redis goes as fast as before, until somebody takes under it.
+        self.seen = if self.share > 0 { self.seen.at(interval, now) } else { self.seen.at_faster(interval, now) };
+        for moment in [&mut self.share, &mut self.reserve.arrival].into_iter().chain(self.paying.iter_mut()) {
             *moment = gcra::rescale(*moment, now, from, interval);
         }
     }
@@ -117,7 +120,7 @@ impl KeyState {
             return;
         }
         // What lies behind this is the share's own.
-        let base = self.seen.max(now);
+        let base = self.seen.full_at.max(now);
         for moment in std::iter::once(&mut self.share).chain(self.paying.iter_mut()) {
             *moment = gcra::rescale(*moment, base, from.into(), share.replicas.into());
         }
@@ -154,28 +157,32 @@ impl KeyState {
         let mut owed = 0;
         if pays {
             self.paying = Some(self.share);
-            owed = self.share.saturating_sub(self.seen.max(now)) / u64::from(replicas.max(1));
+            owed = self.share.saturating_sub(self.seen.full_at.max(now)) / u64::from(replicas.max(1));
         }
         let most = tokens.max(self.demand.recent(now).max(waiting).min(batch));
         let question = Question { tokens, most, shift: shift.saturating_add(signed(owed)) };
-        Asked { question, pays, interval: limit.interval }
+        Asked { question, pays }
     }
 
     /// Redis has answered a question that was sent at this moment. Says whether the request has its tokens.
     pub(super) fn answered(&mut self, asked: &Asked, answer: Answer, sent: u64, now: u64) -> bool {
-        self.answered_at = asked.interval;
-        // The settings may have changed meanwhile.
-        self.seen = gcra::rescale(sent.saturating_add(answer.debt), now, asked.interval, self.interval);
+        // The settings may have become faster meanwhile.
+        self.answered_at = now;
+        self.seen = answer.standing(sent).at_faster(self.interval, now);
+        let full_at = self.seen.at(self.interval, now).full_at;
         if asked.pays {
             // What was taken meanwhile is still to be paid.
             let more = self.share.saturating_sub(self.paying.take().unwrap_or(self.share));
-            self.share = if more > 0 { self.seen.max(now).saturating_add(more) } else { 0 };
+            self.share = if more > 0 { full_at.max(now).saturating_add(more) } else { 0 };
+        }
+        if self.share > 0 {
+            self.seen = self.seen.at(self.interval, now);
         }
         let Some(left) = answer.taken.checked_sub(asked.question.tokens) else { return false };
         if left > 0 {
             self.reserve.tokens = self.reserve.tokens.saturating_add(left);
             self.reserve.until = now.saturating_add(PERIOD);
-            self.reserve.arrival = self.seen;
+            self.reserve.arrival = full_at;
         }
         asked.question.tokens > 0
     }
@@ -199,8 +206,11 @@ impl KeyState {
         let next = base.saturating_add(cost);
         let latest = now.saturating_add(share.limit.tolerance.max(cost));
         if next > latest {
-            return Err((base, next - latest));
+            // Where nothing was taken of the share, what others owe goes at their pace.
+            let pace = if self.seen.pace == 0 { share.whole } else { self.seen.pace };
+            return Err((base, gcra::rescale(next - latest, 0, share.whole, pace)));
         }
+        self.seen = self.seen.at(share.whole, now);
         self.share = next;
         Ok(())
     }
@@ -208,7 +218,7 @@ impl KeyState {
     /// When the bucket of this instance's share is full again.
     pub(super) fn share_is_full_at(&mut self, share: Share, now: u64) -> u64 {
         self.count_share_at(share, now);
-        self.share.max(self.seen)
+        self.share.max(self.seen.at(share.whole, now).full_at)
     }
 
     /// Whether nothing is lost when it is forgotten.

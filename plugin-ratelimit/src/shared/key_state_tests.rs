@@ -1,4 +1,9 @@
-use proptest::prelude::*;
+#[path = "key_state_any.rs"]
+mod any;
+#[path = "decide_model.rs"]
+mod decide_model;
+
+use decide_model::{Asked as AskedOf, Asker, Model};
 
 use super::*;
 
@@ -9,21 +14,26 @@ const fn limit(burst: u64) -> Limit {
     Limit { interval: INTERVAL, tolerance: INTERVAL * burst, window: 1_000_000_000 }
 }
 
-/// Redis as the script has it.
+const fn standing(full_at: u64, pace: u64) -> Standing {
+    Standing { full_at, pace }
+}
+
+/// Redis, as far as the script goes.
 #[derive(Default)]
-struct Server(u64);
+struct Server(Model);
 
 impl Server {
     fn decide(&mut self, question: Question, limit: Limit, now: u64) -> Answer {
-        let mut debt = i64::try_from(self.0.saturating_sub(now)).expect("small");
-        let tolerance = i64::try_from(limit.tolerance).expect("small");
-        debt = (debt.min(tolerance) + question.shift).clamp(0, tolerance);
-        let mut debt = u64::try_from(debt).expect("not below zero");
-        let free = u32::try_from((limit.tolerance - debt) / limit.interval).expect("small");
-        let taken = if question.tokens <= free { question.most.min(free) } else { 0 };
-        debt += u64::from(taken) * limit.interval;
-        self.0 = now + debt;
-        Answer { taken, debt }
+        let asker = Asker { interval: limit.interval.into(), tolerance: limit.tolerance.into() };
+        let Question { tokens, most, shift } = question;
+        let asked = AskedOf { tokens: tokens.into(), most: most.into(), shift: shift.into() };
+        let (taken, debt, pace) = self.0.decide(now.into(), asker, asked);
+        let number = |number: i64| u64::try_from(number).expect("not below zero");
+        Answer { taken: u32::try_from(taken).expect("small"), debt: number(debt), pace: number(pace) }
+    }
+
+    fn full_at(&self) -> u64 {
+        u64::try_from(self.0.full_at).expect("not below zero")
     }
 }
 
@@ -44,7 +54,7 @@ fn what_redis_has_refused_is_refused_without_asking_until_it_can_fit() {
     let (mut state, mut server) = (KeyState::default(), Server::default());
     assert!(try_one(&mut state, &mut server, limit(1), 1, NOW));
     let refused = state.known(limit(1), 1, NOW + 1);
-    assert_eq!(refused, Known::Refused { arrival: NOW + INTERVAL, wait: INTERVAL - 1 });
+    assert_eq!(refused, Known::Refused { standing: standing(NOW + INTERVAL, INTERVAL), wait: INTERVAL - 1 });
     assert_eq!(state.known(limit(1), 1, NOW + INTERVAL), Known::Unknown);
 }
 
@@ -76,7 +86,7 @@ fn tokens_that_were_not_used_go_back_as_far_as_they_are_not_refilled() {
         // Takes one, then two, then four, of which one is used.
         assert!(try_one(&mut state, &mut server, slow, 4, NOW));
     }
-    assert_eq!(server.0, NOW + 7 * PERIOD);
+    assert_eq!(server.full_at(), NOW + 7 * PERIOD);
     let later = NOW + 2 * PERIOD;
     let _known = state.known(slow, 1, later);
     let asked = state.ask(slow, 1, 1, 1, 4, later);
@@ -108,7 +118,7 @@ fn the_share_begins_where_redis_stood_and_its_debt_is_paid_afterwards() {
     assert_eq!(state.ask(limit, 4, 1, 1, 1, NOW), asked, "it is still owed");
     let answer = server.decide(asked.question, limit, NOW);
     state.answered(&asked, answer, NOW, NOW);
-    assert_eq!(server.0, NOW + 6 * INTERVAL);
+    assert_eq!(server.full_at(), NOW + 6 * INTERVAL);
     assert_eq!(state.ask(limit, 4, 1, 1, 1, NOW).question.shift, 0, "it is paid once");
 }
 
@@ -129,7 +139,7 @@ fn a_key_is_forgotten_only_when_nothing_is_owed_and_nothing_lies_in_reserve() {
     assert_eq!(state.take_share(share, 1, NOW), Ok(()));
     assert!(!state.is_idle(NOW + 2 * INTERVAL - 1));
     assert!(state.is_idle(NOW + 2 * INTERVAL));
-    let answer = Answer { taken: 3, debt: 0 };
+    let answer = Answer { taken: 3, debt: 0, pace: INTERVAL };
     state.answered(&Asked::default(), answer, NOW, NOW);
     assert!(!state.is_idle(NOW + PERIOD - 1));
     assert!(state.is_idle(NOW + PERIOD));
@@ -145,7 +155,7 @@ fn as_many_tokens_are_owed_under_a_faster_limit_and_under_the_old_one_after_it()
         assert!(matches!(state.known(slow, 1, NOW), Known::Refused { .. }));
         state
     };
-    let refused = Known::Refused { arrival: NOW + 60 * INTERVAL, wait: INTERVAL };
+    let refused = Known::Refused { standing: standing(NOW + 60 * INTERVAL, INTERVAL), wait: INTERVAL };
     let mut state = used_up();
     assert_eq!(state.known(fast, 1, NOW), refused);
     assert!(matches!(state.known(limit(4), 1, NOW), Known::Refused { wait, .. } if wait == 57 * INTERVAL));
@@ -172,7 +182,7 @@ fn as_many_tokens_are_owed_under_a_faster_limit_and_under_the_old_one_after_it()
 #[test]
 fn as_many_tokens_of_a_share_are_owed_when_there_are_fewer_instances_or_more() {
     let limit = limit(40);
-    let mut state = KeyState { seen: NOW + 20 * INTERVAL, ..KeyState::default() };
+    let mut state = KeyState { seen: standing(NOW + 20 * INTERVAL, INTERVAL), ..KeyState::default() };
     assert_eq!(state.take_share(share_of(limit, 4), 5, NOW), Ok(()));
     assert_eq!(state.share_is_full_at(share_of(limit, 4), NOW), NOW + 40 * INTERVAL);
     assert_eq!(state.share_is_full_at(share_of(limit, 1), NOW), NOW + 25 * INTERVAL);
@@ -180,21 +190,66 @@ fn as_many_tokens_of_a_share_are_owed_when_there_are_fewer_instances_or_more() {
     let pays = state.ask(limit, 8, 1, 1, 1, NOW);
     assert_eq!(pays.question.shift, 5_000);
     assert_eq!(state.take_share(share_of(limit, 2), 1, NOW), Ok(()), "two more while the five are on their way");
-    let answer = Answer { taken: 1, debt: 26 * INTERVAL };
+    let answer = Answer { taken: 1, debt: 26 * INTERVAL, pace: INTERVAL };
     assert!(state.answered(&pays, answer, NOW, NOW));
     assert_eq!(state.ask(limit, 1, 1, 1, 1, NOW).question.shift, 1_000);
 }
 
 #[test]
-fn under_a_slower_limit_redis_is_asked_before_anybody_is_refused() {
-    let (fast, mut state, mut server) = (limit(60), KeyState::default(), Server::default());
-    assert!((0..60).all(|_| try_one(&mut state, &mut server, fast, 1, NOW)));
-    let slow = Limit { interval: 1_000 * INTERVAL, ..limit(10_000) };
-    assert_eq!(state.known(slow, 1, NOW), Known::Unknown, "what others owe may come back faster");
-    let asked = state.ask(slow, 1, 1, 1, 1, NOW);
-    assert!(!state.answered(&asked, Answer { taken: 0, debt: slow.tolerance + 50 * INTERVAL }, NOW, NOW));
-    let wait = slow.interval + 50 * INTERVAL;
-    assert!(matches!(state.known(slow, 1, NOW), Known::Refused { wait: told, .. } if told == wait));
+fn who_has_a_slower_limit_is_refused_for_as_long_as_others_owe_at_their_pace() {
+    let (fast, slow) = (limit(100), Limit { interval: 1_000 * INTERVAL, ..limit(100_000) });
+    // The same whether it is another instance that is slower or this one whose limit has become so.
+    for is_told in [true, false] {
+        let (mut state, mut server) = (KeyState::default(), Server::default());
+        if is_told {
+            assert!((0..100).all(|_| try_one(&mut KeyState::default(), &mut server, fast, 1, NOW)));
+            assert!(!try_one(&mut state, &mut server, slow, 1, NOW));
+        } else {
+            assert!((0..100).all(|_| try_one(&mut state, &mut server, fast, 1, NOW)));
+        }
+        let refused = Known::Refused { standing: standing(NOW + 100 * INTERVAL, INTERVAL), wait: INTERVAL };
+        assert_eq!(state.known(slow, 1, NOW), refused);
+        assert!(matches!(state.known(slow, 30, NOW), Known::Refused { wait, .. } if wait == 30 * INTERVAL));
+        assert_eq!(state.known(slow, 1, NOW + INTERVAL), Known::Unknown);
+        assert!(try_one(&mut state, &mut server, slow, 1, NOW + INTERVAL));
+        // Who takes sets the pace.
+        let (now, full_at) = (NOW + INTERVAL, NOW + INTERVAL + slow.tolerance);
+        let refused = Known::Refused { standing: standing(full_at, slow.interval), wait: slow.interval };
+        assert_eq!(state.known(slow, 1, now), refused);
+    }
+}
+
+#[test]
+fn a_refusal_holds_for_a_second_in_which_others_may_have_made_the_bucket_fill_faster() {
+    let slow = Limit { interval: 60 * BELIEVED, tolerance: 600 * BELIEVED, window: 1 };
+    let fast = Limit { interval: PERIOD, tolerance: 10 * PERIOD, window: 1 };
+    let (mut state, mut server) = (KeyState::default(), Server::default());
+    assert!((0..10).all(|_| try_one(&mut state, &mut server, slow, 1, NOW)));
+    assert!(!try_one(&mut state, &mut server, slow, 1, NOW));
+    assert!(!try_one(&mut KeyState::default(), &mut server, fast, 1, NOW));
+    assert!(!try_one(&mut state, &mut server, slow, 1, NOW + BELIEVED - 1), "nobody has told it");
+    assert!(try_one(&mut state, &mut server, slow, 1, NOW + BELIEVED));
+}
+
+#[test]
+fn a_share_begins_with_what_others_owe_and_goes_at_its_own_pace_from_the_first_token_on() {
+    let (fast, slow) = (limit(100), Limit { interval: 1_000 * INTERVAL, ..limit(100_000) });
+    let (mut state, mut server) = (KeyState::default(), Server::default());
+    assert!((0..100).all(|_| try_one(&mut KeyState::default(), &mut server, fast, 1, NOW)));
+    assert!(!try_one(&mut state, &mut server, slow, 1, NOW));
+    let share = share_of(slow, 2);
+    // A token of two instances.
+    assert!(matches!(state.take_share(share, 1, NOW), Err((_, wait)) if wait == 2 * INTERVAL));
+    assert!(state.take_share(share, 1, NOW + 2 * INTERVAL - 1).is_err());
+    let now = NOW + 50 * INTERVAL;
+    assert!((0..25).all(|_| state.take_share(share, 1, now).is_ok()), "half of fifty");
+    assert!(matches!(state.take_share(share, 1, now), Err((_, wait)) if wait == 2 * slow.interval));
+    let paid = state.ask(slow, 2, 1, 1, 1, NOW + 100 * INTERVAL).question.shift;
+    assert_eq!(
+        paid,
+        25 * i64::try_from(slow.interval).expect("small"),
+        "what the share has given, and nothing of others"
+    );
 }
 
 #[test]
@@ -203,57 +258,9 @@ fn an_answer_under_settings_that_have_changed_meanwhile_is_counted_at_those_of_n
     let fast = Limit { interval: INTERVAL / 10, tolerance: INTERVAL, window: 1 };
     let asked = state.ask(slow, 1, 1, 1, 1, NOW);
     assert_eq!(state.known(fast, 1, NOW), Known::Unknown);
-    state.answered(&asked, Answer { taken: 0, debt: 10 * INTERVAL }, NOW, NOW);
-    assert_eq!(state.known(fast, 1, NOW), Known::Refused { arrival: NOW + INTERVAL, wait: INTERVAL / 10 });
-}
-
-proptest! {
-    /// However requests fall on instances, no window lets through more than one bucket would and what may lie in reserve.
-    #[test]
-    fn instances_with_reserves_are_early_by_their_reserves_at_most(
-        burst in 1u64..30, batch in 1u32..12, replicas in 1usize..4,
-        steps in prop::collection::vec((0usize..3, 0u64..4_000), 1..300),
-    ) {
-        let limit = limit(burst);
-        let mut server = Server::default();
-        let mut states: Vec<KeyState> = (0..replicas).map(|_| KeyState::default()).collect();
-        let (mut now, mut admitted) = (NOW, Vec::new());
-        for (who, step) in steps {
-            now += step;
-            if try_one(&mut states[who % replicas], &mut server, limit, batch, now) {
-                admitted.push(now);
-            }
-        }
-        let reserve = u64::try_from(replicas).expect("small") * u64::from(batch - 1);
-        for (first, from) in admitted.iter().enumerate() {
-            for (count, to) in (1u64..).zip(&admitted[first..]) {
-                prop_assert!(count * INTERVAL <= (burst + reserve) * INTERVAL + (to - from));
-            }
-        }
-    }
-
-    /// While Redis is away, all instances together let through what one bucket would that stands where Redis stood.
-    #[test]
-    fn the_shares_together_are_the_limit(
-        burst in 1u64..30, replicas in 1u32..5, before in 0u32..40,
-        steps in prop::collection::vec((0usize..5, 0u64..4_000), 1..300),
-    ) {
-        let limit = limit(burst);
-        let mut server = Server::default();
-        let mut states: Vec<KeyState> = (0..replicas).map(|_| KeyState::default()).collect();
-        let mut now = NOW;
-        for turn in 0..before {
-            try_one(&mut states[turn as usize % replicas as usize], &mut server, limit, 1, now);
-        }
-        let (start, mut count) = (now, 0);
-        for (who, step) in steps {
-            now += step;
-            let state = &mut states[who % replicas as usize];
-            count += u64::from(state.take_share(share_of(limit, replicas), 1, now).is_ok());
-        }
-        // A share below one token lets one through when it is full.
-        prop_assert!(count * INTERVAL <= burst.max(replicas.into()) * INTERVAL + (now - start));
-    }
+    state.answered(&asked, Answer { taken: 0, debt: 10 * INTERVAL, pace: INTERVAL }, NOW, NOW);
+    let standing = standing(NOW + INTERVAL, INTERVAL / 10);
+    assert_eq!(state.known(fast, 1, NOW), Known::Refused { standing, wait: INTERVAL / 10 });
 }
 
 #[test]

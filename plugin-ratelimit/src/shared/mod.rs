@@ -16,11 +16,14 @@ mod layer;
 mod link;
 mod mode;
 mod overflow;
+mod place;
 mod replicas;
 mod script;
 mod service;
 mod settings;
+mod standing;
 mod store;
+mod stored_key;
 mod terms;
 
 pub use bucket::{SharedBucket, SharedRateLimitStats};

@@ -1,20 +1,13 @@
 //! Cells that keys share which find no place of their own, while Redis is away.
-//!
-//! What a cell owes is a time. Were it shared by keys of two rates, each would count it at his own: so keys that have settings
-//! of their own share with those that have the same.
 
 use std::sync::{Arc, LazyLock};
 
 use super::{key_cell::KeyCell, terms::Terms};
 use crate::{
-    gcra::Limit,
     places::Places,
+    sets::Sets,
     sync::{Mutex, lock},
 };
-
-/// How many sets of settings of their own there are at most: more than plans are. With more than these, those that come last
-/// share one, in which as many tokens stay owed whoever asks.
-const SETS: usize = 16;
 
 type Cells = Places<Arc<KeyCell>>;
 
@@ -22,7 +15,7 @@ type Cells = Places<Arc<KeyCell>>;
 pub(super) struct Overflow {
     /// Of keys that have the settings of all. They stay when these change.
     common: LazyLock<Cells>,
-    own: Mutex<Vec<(Limit, Cells)>>,
+    own: Mutex<Sets<Cells>>,
 }
 
 impl Overflow {
@@ -35,19 +28,8 @@ impl Overflow {
         if !terms.is_own {
             return Arc::clone(self.common.at(hash));
         }
-        let mut sets = lock(&self.own);
-        if let Some((_, cells)) = sets.iter().find(|(limit, _)| *limit == terms.limit) {
-            return Arc::clone(cells.at(hash));
-        }
-        // A set in which nobody owes anything is given to other settings.
-        if let Some((limit, cells)) = sets.iter_mut().find(|(_, cells)| cells.iter().all(|cell| cell.is_idle(now))) {
-            *limit = terms.limit;
-            return Arc::clone(cells.at(hash));
-        }
-        if sets.len() < SETS {
-            sets.push((terms.limit, cells()));
-        }
-        sets.last().map_or_else(Arc::default, |(_, cells)| Arc::clone(cells.at(hash)))
+        let is_idle = |cells: &Cells| cells.iter().all(|cell| cell.is_idle(now));
+        Arc::clone(lock(&self.own).of(terms.limit, is_idle, cells).at(hash))
     }
 }
 
@@ -58,7 +40,7 @@ fn cells() -> Cells {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared::key_state::share_of;
+    use crate::{gcra::Limit, shared::key_state::share_of};
 
     const NOW: u64 = 5_000_000_000;
 
@@ -85,16 +67,11 @@ mod tests {
     }
 
     #[test]
-    fn there_are_so_many_sets_and_one_in_which_nobody_owes_is_given_to_others() {
+    fn where_too_many_settings_share_a_set_as_many_tokens_are_owed_whoever_asks() {
         let overflow = Overflow::new();
-        for turn in 1..100 {
-            assert!(passes(&overflow, own(turn, 1), 1, NOW + turn * 1_000));
-        }
-        assert_eq!(lock(&overflow.own).len(), 1);
         for turn in 0..100 {
             let _met = passes(&overflow, own(1_000 + turn, 1_000), 1, NOW);
         }
-        assert_eq!(lock(&overflow.own).len(), SETS);
         let last = own(1_099, 1_000);
         assert!(passes(&overflow, last, 900, NOW) && !passes(&overflow, own(10, 500), 1, NOW), "900 are owed");
     }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, cmd, from_redis_value};
 
-use super::connection::Connection;
+use super::{connection::Connection, standing::Standing};
 use crate::gcra::Limit;
 
 /// A script, called by its hash and sent as a whole to a server that does not know it.
@@ -76,17 +76,26 @@ pub(super) struct Question {
 pub(super) struct Answer {
     /// Tokens that were taken.
     pub(super) taken: u32,
-    /// Nanoseconds until the bucket is full. Where others, of other settings, owe more than it holds, as many more as pass until
-    /// it is empty only.
+    /// Nanoseconds until the bucket is full.
     pub(super) debt: u64,
+    /// The time in which a token comes back until then: that of the question, or the shorter one of others who owe.
+    pub(super) pace: u64,
+}
+
+impl Answer {
+    /// Where the bucket stands if this was true at `at`.
+    pub(super) fn standing(self, at: u64) -> Standing {
+        Standing { full_at: at.saturating_add(self.debt), pace: self.pace }
+    }
 }
 
 impl Question {
     pub(super) async fn ask(self, connection: &mut Connection, key: &str, limit: Limit) -> RedisResult<Answer> {
         let value = DECIDE.run(connection, key, &self.args(limit)).await?;
-        let (taken, debt) = from_redis_value::<(i64, i64)>(value).map_err(RedisError::from)?;
-        // The script counts both from zero, and never above what it was given.
-        Ok(Answer { taken: u32::try_from(taken).unwrap_or(0), debt: u64::try_from(debt).unwrap_or(0) })
+        let (taken, debt, pace) = from_redis_value::<(i64, i64, i64)>(value).map_err(RedisError::from)?;
+        // The script counts all from zero, tokens and pace never above what it was given.
+        let pace = u64::try_from(pace).map_or(limit.interval, |pace| pace.clamp(1, limit.interval.max(1)));
+        Ok(Answer { taken: u32::try_from(taken).unwrap_or(0), debt: u64::try_from(debt).unwrap_or(0), pace })
     }
 
     fn args(self, limit: Limit) -> [Arg<'static>; 5] {

@@ -1,6 +1,6 @@
 //! The service.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use plugin_core::{
     AsErrorValue, KeyOf, Reject,
@@ -67,7 +67,11 @@ where
             Ok(Err(rejected)) => HeldResponseFuture::refused(rejected, self.reject.clone()),
             Err(pending) => {
                 let (bucket, key) = (Arc::clone(&self.bucket.0), key.unwrap_or(KEYLESS).to_owned());
-                let decision = Box::pin(Elsewhere::new(WAITING, async move { bucket.by_redis(&key, pending).await }));
+                let decision =
+                    Box::pin(Elsewhere::new(
+                        WAITING,
+                        async move { bucket.by_redis(&key, pending, Duration::MAX).await },
+                    ));
                 HeldResponseFuture::held(decision, inner, request, self.reject.clone())
             }
         }

@@ -28,7 +28,7 @@ static TABLE: Table = Table::new(
         Key::new(
             "timeout",
             Kind::time_up_to(MINUTE),
-            "The longest that one decision waits; then the instance decides by its share.",
+            "The longest that one decision waits, and never longer than half of what its call has left; then the instance decides by its share.",
         )
         .default("50ms"),
         Key::new(

@@ -67,7 +67,8 @@ impl AdaptiveThrottleConfigBuilder {
         self
     }
 
-    /// Sets for how long requests are remembered.
+    /// Sets for how long requests are remembered. After an outage of the service some windows pass until everything is sent to it:
+    /// the time in which about a hundred requests are made is long enough.
     pub fn with_window(mut self, window: Duration) -> Self {
         self.0.window = window;
         self

@@ -92,7 +92,9 @@ fn what_is_switched_off_counts_nobody_and_takes_back_what_it_gave() {
     limit.enable();
     let counted = limit.try_acquire(1).expect("free");
     drop(uncounted);
-    assert_eq!(limit.try_acquire(1).expect_err("one is in flight").code(), Code::ConcurrencyExceeded);
+    let refused = limit.try_acquire(1).expect_err("one is in flight");
+    assert_eq!(refused.code(), Code::ConcurrencyExceeded);
+    assert!(refused.to_string().starts_with("too many calls of the same key are in flight"), "{refused}");
     drop(counted);
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use plugin_core::clock;
-use plugin_ratelimit::{AwayReason, RateLimitConfig, SharedBucket, SharedMode};
+use plugin_core::{Call, PluginError, Reply, clock, deadline::DeadlineLayer};
+use plugin_ratelimit::{AwayReason, OneKey, RateLimitConfig, SharedBucket, SharedMode, SharedRateLimitLayer};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use super::{
     SECOND, limit, passing, patient, quick,
     server::{Server, free_port},
-    shared, store, until, until_mode, without_refill,
+    shared, store, until, until_mode, within, without_refill,
 };
 
 /// A limit that nobody reaches: whatever is refused is refused for another reason.
@@ -171,4 +172,29 @@ fn a_store_that_was_made_outside_of_a_runtime_connects_with_the_first_decision()
     assert_eq!(store.status().mode, SharedMode::Connecting);
     let passed = runtime.block_on(passing(&bucket, "", 20));
     assert_eq!((passed, bucket.stats().local, store.status().mode), (10, 0, SharedMode::Shared));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_while_calls_have_less_time_than_it_is_given() {
+    let server = Server::start().await;
+    let store = shared(patient(server.url())).await;
+    let bucket = SharedBucket::new(&store, "limit", boundless());
+    let _: () = server.query("CLIENT PAUSE 600000 ALL").await;
+    let begin = clock::now();
+    let short = Duration::from_millis(200);
+    assert!(bucket.try_acquire_within("", 1, short).await.is_ok());
+    assert!(begin.elapsed() >= short / 2, "it was waited for");
+    assert_eq!(
+        (bucket.stats().local, store.status().mode),
+        (1, SharedMode::Shared),
+        "of so short a wait nothing is learned"
+    );
+
+    let service = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(SECOND))
+        .layer(SharedRateLimitLayer::sharing(&bucket, OneKey))
+        .service(service_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) }));
+    let reply = within(service.oneshot(Call::new(7))).await.expect("half of its time is left");
+    assert_eq!(reply.into_payload(), 7);
+    assert_eq!(bucket.stats().local, 2);
 }

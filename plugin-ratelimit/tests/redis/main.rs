@@ -1,6 +1,7 @@
 //! Shared limits over real servers: one, one that goes away in every way, several behind sentinels, a cluster.
 #![cfg(all(feature = "redis", not(loom)))]
 
+mod any_askers;
 mod away;
 mod cluster;
 #[cfg(feature = "envoy-rls")]

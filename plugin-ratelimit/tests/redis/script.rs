@@ -1,101 +1,22 @@
-//! The script's arithmetic, with its clock in the hands of the test, against a bucket that counts tokens. Who asks has settings
-//! of his own each time, as while a change of settings goes round.
+//! The script's arithmetic, with its clock in the hands of the test, step by step against the same in whole numbers. Who asks has
+//! settings of his own each time, as while a change of settings goes round. What must be true of it, however it is written, is in
+//! `any_askers.rs`.
 
 use proptest::{prelude::*, test_runner::TestRunner};
-use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, aio::MultiplexedConnection};
+
+#[path = "../../src/shared/decide_model.rs"]
+mod decide_model;
+
+use decide_model::Model;
+pub(super) use decide_model::{Answered, Asked, Asker};
 
 use super::{server::Server, within};
 
-const YEAR: i128 = 365 * 24 * 3_600 * 1_000_000_000;
-
-/// Whose settings a question has, in nanoseconds.
-#[derive(Clone, Copy, Debug)]
-struct Asker {
-    interval: i128,
-    tolerance: i128,
-}
-
-/// Tokens, at least and at most, and what is paid first.
-#[derive(Clone, Copy, Debug, Default)]
-struct Asked {
-    tokens: i128,
-    most: i128,
-    shift: i128,
-}
-
-/// In nanoseconds, as whole numbers.
-#[derive(Clone, Copy, Debug, Default)]
-struct Model {
-    full_at: i128,
-    interval: i128,
-    /// The most that anybody can owe.
-    bound: i128,
-}
-
-fn counted(debt: i128, from: i128, to: i128) -> i128 {
-    (debt * to + from - 1) / from
-}
-
-impl Model {
-    fn decide(&mut self, now: i128, asker: Asker, asked: Asked) -> (i64, i64) {
-        let Asker { interval, tolerance } = asker;
-        let read = (self.full_at - now).max(0);
-        // Where nothing is owed, nothing is known of who wrote it.
-        let (pace, bound) = if read == 0 { (interval, tolerance) } else { (self.interval, self.bound) };
-        let stored = read.min(bound);
-        let mut debt = counted(stored, pace, interval);
-        debt =
-            if asked.shift > 0 { debt.max((debt + asked.shift).min(tolerance)) } else { (debt + asked.shift).max(0) };
-        let free = (tolerance - debt).div_euclid(interval);
-        let taken = if asked.tokens <= free { asked.most.min(free) } else { 0 };
-        debt += taken * interval;
-        let is_faster = interval < pace && debt > 0;
-        let mut left = pace;
-        if taken > 0 || asked.shift != 0 || (asked.tokens > 0 && (read > stored || is_faster)) {
-            if taken > 0 || interval <= pace {
-                let bound = if debt > tolerance { counted(bound, pace, interval) } else { tolerance };
-                *self = Self { full_at: now + debt, interval, bound };
-            } else {
-                let stored = if asked.shift == 0 { stored } else { counted(debt, interval, pace) };
-                let bound = if stored > bound { counted(tolerance, interval, pace) } else { bound };
-                *self = Self { full_at: now + stored, interval: pace, bound };
-            }
-            left = self.interval;
-        }
-        if debt > tolerance && left < interval {
-            debt = tolerance + counted(debt - tolerance, interval, left);
-        }
-        (i64::try_from(taken).expect("small"), i64::try_from(debt).expect("small"))
-    }
-}
-
-/// What no decisions over one bucket may let through more than: the largest burst, and the highest rate since.
-struct Most {
-    interval: i128,
-    burst: i128,
-    owed: i128,
-    now: i128,
-}
-
-impl Most {
-    fn of(askers: &[Asker], now: i128) -> Self {
-        let interval = askers.iter().map(|asker| asker.interval).min().expect("one");
-        let burst = askers.iter().map(|asker| asker.tolerance / asker.interval).max().expect("one");
-        Self { interval, burst, owed: 0, now }
-    }
-
-    fn let_through(&mut self, now: i128, asker: Asker, shift: i128, taken: i64) -> bool {
-        // A clock that is set back gives nothing.
-        self.owed = (self.owed - (now - self.now).max(0)).max(0);
-        self.owed = (self.owed - counted((-shift).max(0), asker.interval, self.interval)).max(0);
-        self.owed += i128::from(taken) * self.interval;
-        self.now = now;
-        self.owed <= self.burst * self.interval
-    }
-}
+pub(super) const YEAR: i128 = 365 * 24 * 3_600 * 1_000_000_000;
 
 /// A script of this crate, with the moment as two arguments more; what it writes does not expire by the server's clock.
-struct Script(String);
+pub(super) struct Script(String);
 
 impl Script {
     fn new(text: &str, debt: &str) -> Self {
@@ -105,7 +26,7 @@ impl Script {
         Self(text.replace("redis.call('TIME')", "{ARGV[6], ARGV[7]}").replace(&expiry, ""))
     }
 
-    fn of_now() -> Self {
+    pub(super) fn of_now() -> Self {
         Self::new(include_str!("../../src/shared/decide.lua"), "stored")
     }
 
@@ -114,14 +35,25 @@ impl Script {
         Self::new(include_str!("plain_values.lua"), "debt")
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         connection: &MultiplexedConnection,
         key: &str,
         micros: i64,
         asker: Asker,
         asked: Asked,
-    ) -> (i64, i64) {
+    ) -> Answered {
+        self.run(connection, key, micros, asker, asked).await
+    }
+
+    async fn run<T: FromRedisValue>(
+        &self,
+        connection: &MultiplexedConnection,
+        key: &str,
+        micros: i64,
+        asker: Asker,
+        asked: Asked,
+    ) -> T {
         let mut eval = redis::cmd("EVAL");
         eval.arg(&self.0).arg(1).arg(key);
         for number in [asker.interval, asker.tolerance, asked.tokens, asked.most, asked.shift] {
@@ -132,9 +64,9 @@ impl Script {
     }
 }
 
-const NOW: i64 = 1_764_377_663_000_000;
+pub(super) const NOW: i64 = 1_764_377_663_000_000;
 
-fn asker(interval: i128, burst: i128) -> Asker {
+pub(super) fn asker(interval: i128, burst: i128) -> Asker {
     Asker { interval, tolerance: interval * burst }
 }
 
@@ -170,7 +102,6 @@ async fn the_script_decides_as_a_bucket_that_counts_tokens_whoever_asks() {
             bucket.set(bucket.get() + 1);
             let (key, mut micros) = (format!("bucket-{}", bucket.get()), NOW);
             let mut model = Model::default();
-            let mut most = Most::of(&askers, i128::from(micros) * 1_000);
             for (who, elapsed, tokens, more, shift) in steps {
                 let asker = askers[who % askers.len()];
                 micros += (elapsed * askers[0].interval as f64 / 1_000.0) as i64;
@@ -178,7 +109,6 @@ async fn the_script_decides_as_a_bucket_that_counts_tokens_whoever_asks() {
                 let answer = handle.block_on(script.ask(&connection, &key, micros, asker, asked));
                 let now = i128::from(micros) * 1_000;
                 prop_assert_eq!(answer, model.decide(now, asker, asked));
-                prop_assert!(most.let_through(now, asker, asked.shift, answer.0), "it is refilled");
             }
             Ok(())
         })
@@ -193,20 +123,20 @@ async fn who_is_refused_under_a_smaller_burst_leaves_what_others_owe_as_it_is() 
     let (large, small) = (asker(1_000_000_000, 300), asker(1_000_000_000, 5));
     let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
     let all = Asked { tokens: 1, most: 300, shift: 0 };
-    assert_eq!(ask(NOW, large, all).await, (300, 300_000_000_000));
+    assert_eq!(ask(NOW, large, all).await, (300, 300_000_000_000, 1_000_000_000));
     let stored: String = server.query("GET bucket").await;
-    assert_eq!(ask(NOW, small, one()).await, (0, 300_000_000_000), "it is told how long that is");
+    assert_eq!(ask(NOW, small, one()).await, (0, 300_000_000_000, 1_000_000_000), "it is told how long that is");
     assert_eq!(server.query::<String>("GET bucket").await, stored, "a refusal writes nothing");
     assert_eq!(ask(NOW, large, all).await.0, 0);
     // What another has let through while Redis was away, and what he gives back.
     let pays = Asked { shift: 3_000_000_000, ..one() };
-    assert_eq!(ask(NOW, small, pays).await, (0, 300_000_000_000), "his bucket holds no more");
+    assert_eq!(ask(NOW, small, pays).await, (0, 300_000_000_000, 1_000_000_000), "his bucket holds no more");
     let gives = Asked { shift: -2_000_000_000, ..one() };
-    assert_eq!(ask(NOW, small, gives).await, (0, 298_000_000_000));
+    assert_eq!(ask(NOW, small, gives).await, (0, 298_000_000_000, 1_000_000_000));
     assert_eq!(ask(NOW, large, all).await.0, 2);
     // Time alone brings the rest back, for each as far as his burst goes.
     let later = NOW + 296_000_000;
-    assert_eq!(ask(later, small, all).await, (1, 5_000_000_000));
+    assert_eq!(ask(later, small, all).await, (1, 5_000_000_000, 1_000_000_000));
     assert_eq!(ask(later, large, all).await.0, 295, "and his burst is what it was");
 }
 
@@ -217,18 +147,31 @@ async fn what_is_owed_is_as_many_tokens_at_another_rate_and_a_slower_asker_slows
     let (slow, fast) = (asker(1_000_000_000, 10), asker(1_000_000, 100));
     let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
     let all = Asked { tokens: 1, most: 1_000, shift: 0 };
-    assert_eq!(ask(NOW, slow, all).await, (10, 10_000_000_000));
-    assert_eq!(ask(NOW, fast, all).await, (90, 100_000_000), "ten of a hundred are owed");
-    // Ninety are beyond the slow one's bucket, and come back within 90 ms.
-    assert_eq!(ask(NOW, slow, one()).await, (0, 10_090_000_000));
+    assert_eq!(ask(NOW, slow, all).await, (10, 10_000_000_000, 1_000_000_000));
+    assert_eq!(ask(NOW, fast, all).await, (90, 100_000_000, 1_000_000), "ten of a hundred are owed");
+    assert_eq!(ask(NOW, slow, one()).await, (0, 100_000_000, 1_000_000), "and come back at the pace of the fast one");
     let pays = Asked { shift: 1_000_000_000, ..one() };
-    assert_eq!(ask(NOW, slow, pays).await, (0, 10_090_000_000));
-    assert_eq!(ask(NOW + 10_000, fast, all).await, (10, 100_000_000), "in 10 ms ten have come back");
-    assert_eq!(ask(NOW + 110_000, slow, all).await, (10, 10_000_000_000));
+    assert_eq!(ask(NOW, slow, pays).await, (0, 100_000_000, 1_000_000));
+    assert_eq!(ask(NOW + 10_000, fast, all).await, (10, 100_000_000, 1_000_000), "in 10 ms ten have come back");
+    assert_eq!(ask(NOW + 110_000, slow, all).await, (10, 10_000_000_000, 1_000_000_000));
     // A change to the faster limit goes round: who is refused makes what is owed come back at its pace.
     let few = asker(1_000_000, 10);
-    assert_eq!(ask(NOW + 110_000, few, one()).await, (0, 10_000_000));
-    assert_eq!(ask(NOW + 111_000, few, all).await, (1, 10_000_000));
+    assert_eq!(ask(NOW + 110_000, few, one()).await, (0, 10_000_000, 1_000_000));
+    assert_eq!(ask(NOW + 111_000, few, all).await, (1, 10_000_000, 1_000_000));
+}
+
+#[tokio::test]
+async fn a_slower_asker_who_pays_and_takes_nothing_leaves_all_that_others_owe() {
+    let server = Server::start().await;
+    let (script, connection) = (Script::of_now(), server.connection().await);
+    // Counted at the other's interval and back, all that the large one can owe is a nanosecond more.
+    let (large, small) = (asker(14_285_715, 200), asker(3_333_333_334, 5));
+    let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
+    let all = Asked { tokens: 1, most: 200, shift: 0 };
+    assert_eq!(ask(NOW, large, all).await.0, 200);
+    let pays = Asked { shift: small.interval, ..one() };
+    assert_eq!(ask(NOW - 1_000_000, small, pays).await.0, 0);
+    assert_eq!(ask(NOW - 999_900, large, all).await, (0, large.tolerance as i64 - 100_000, large.interval as i64));
 }
 
 #[tokio::test]
@@ -238,11 +181,19 @@ async fn a_clock_that_was_set_back_leaves_no_more_owed_than_the_bucket_of_who_wr
     let (large, small) = (asker(1_000_000_000, 300), asker(1_000_000_000, 5));
     let ask = |micros, asker, asked| script.ask(&connection, "bucket", micros, asker, asked);
     let some = Asked { tokens: 200, most: 200, shift: 0 };
-    assert_eq!(ask(NOW, large, some).await, (200, 200_000_000_000));
+    assert_eq!(ask(NOW, large, some).await, (200, 200_000_000_000, 1_000_000_000));
     let back = NOW - 3_600_000_000;
-    assert_eq!(ask(back, small, Asked::default()).await, (0, 300_000_000_000), "a look writes nothing");
-    assert_eq!(ask(back, small, one()).await, (0, 300_000_000_000), "not of an hour, and not of five tokens");
-    assert_eq!(ask(back + 1_000_000, large, one()).await, (1, 300_000_000_000), "it was kept, and one has come back");
+    assert_eq!(ask(back, small, Asked::default()).await, (0, 300_000_000_000, 1_000_000_000), "a look writes nothing");
+    assert_eq!(
+        ask(back, small, one()).await,
+        (0, 300_000_000_000, 1_000_000_000),
+        "not of an hour, and not of five tokens"
+    );
+    assert_eq!(
+        ask(back + 1_000_000, large, one()).await,
+        (1, 300_000_000_000, 1_000_000_000),
+        "it was kept, and one has come back"
+    );
 }
 
 #[tokio::test]
@@ -254,20 +205,26 @@ async fn gateways_of_before_read_what_is_written_now_and_what_they_write_is_read
     for turn in 0..50_i64 {
         let (key, micros) = (format!("bucket-{turn}"), NOW + turn * 1_234_567);
         let (some, more) = (Asked { tokens: 100, most: 100, shift: 0 }, Asked { tokens: 7, most: 7, shift: 0 });
-        assert_eq!(now.ask(&connection, &key, micros, large, some).await, (100, 765_432_100));
+        assert_eq!(now.ask(&connection, &key, micros, large, some).await, (100, 765_432_100, 7_654_321));
         let stored: String = server.query(&format!("GET {key}")).await;
         assert!(stored.len() == 62 && stored.contains(".00000000"), "{stored}");
-        assert_eq!(before.ask(&connection, &key, micros, large, more).await, (7, 819_012_347), "to the nanosecond");
+        let answer: (i64, i64) = before.run(&connection, &key, micros, large, more).await;
+        assert_eq!(answer, (7, 819_012_347), "to the nanosecond");
         let stored: String = server.query(&format!("GET {key}")).await;
         assert_eq!(stored.len(), 19, "{stored}");
-        assert_eq!(now.ask(&connection, &key, micros, small, one()).await, (0, 819_012_347), "no bound is known");
+        assert_eq!(
+            now.ask(&connection, &key, micros, small, one()).await,
+            (0, 819_012_347, 7_654_321),
+            "no bound is known"
+        );
         assert_eq!(server.query::<String>(&format!("GET {key}")).await, stored, "and nothing is cut");
-        assert_eq!(now.ask(&connection, &key, micros, large, all).await, (193, large.tolerance as i64));
+        assert_eq!(now.ask(&connection, &key, micros, large, all).await, (193, large.tolerance as i64, 7_654_321));
     }
     // Of settings whose bucket takes a year to fill.
     let year = asker(YEAR / 7, 7);
     let taken = now.ask(&connection, "year", NOW, year, Asked { tokens: 7, most: 7, shift: 0 }).await;
     assert_eq!(taken.0, 7);
-    assert_eq!(before.ask(&connection, "year", NOW, year, one()).await.0, 0);
+    let answer: (i64, i64) = before.run(&connection, "year", NOW, year, one()).await;
+    assert_eq!(answer.0, 0);
     assert_eq!(now.ask(&connection, "year", NOW, year, one()).await.0, 0);
 }

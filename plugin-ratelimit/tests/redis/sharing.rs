@@ -141,7 +141,7 @@ async fn an_instance_that_dies_is_forgotten_after_three_heartbeats() {
     let server = Server::start().await;
     let first = shared(quick(server.url()).with_heartbeat(Duration::from_millis(500))).await;
     let score = server.now().await * 1_000.0;
-    let _: u32 = server.query(&format!("ZADD ratelimit:{{instances}} {score:.0} dead")).await;
+    let _: u32 = server.query(&format!("ZADD ratelimit:%:{{instances}} {score:.0} dead")).await;
     until("it is counted", || first.status().replicas == 2).await;
     until("it is forgotten", || first.status().replicas == 1).await;
 }
@@ -152,7 +152,7 @@ async fn the_last_of_a_store_leaves_nothing_behind() {
     let store = shared(patient(server.url())).await;
     let bucket = SharedBucket::new(&store, "limit", limit(1_000.0, 1));
     assert!(bucket.try_acquire("", 1).await.is_ok());
-    assert_eq!(server.query::<u32>("ZCARD ratelimit:{instances}").await, 1);
+    assert_eq!(server.query::<u32>("ZCARD ratelimit:%:{instances}").await, 1);
     drop(store);
     assert_eq!(bucket.stats().status.mode, SharedMode::Shared, "a bucket keeps it");
     drop(bucket);
@@ -224,6 +224,56 @@ async fn a_faster_limit_frees_who_was_refused_under_the_slower_one() {
     assert!(refused.retry_after().expect("a time") > Duration::from_secs(3_600), "a token takes hours");
     bucket.reconfigure(limit(1_000.0, 3));
     until_it_passes(bucket, "").await;
+}
+
+#[tokio::test]
+async fn a_gateway_of_a_slower_limit_is_refused_no_longer_than_what_others_owe_takes_at_their_pace() {
+    let server = Server::start().await;
+    let (fast, slow) = (limit(10.0, 100), limit(1.0 / 60.0, 100));
+    let stores = [shared(patient(server.url())).await, shared(patient(server.url())).await];
+    let (fast, slow) = (SharedBucket::new(&stores[0], "limit", fast), SharedBucket::new(&stores[1], "limit", slow));
+    let mut tries = 0;
+    // A token comes back in a tenth of a second, in which the slow one may be the first to ask.
+    let refused = loop {
+        while fast.try_acquire("", 1).await.is_ok() {}
+        if let Err(refused) = slow.try_acquire("", 1).await {
+            break refused;
+        }
+        tries += 1;
+        assert!(tries < 100, "it is never refused");
+    };
+    let tenth = Duration::from_millis(100);
+    assert!(refused.retry_after().expect("a time") <= tenth, "{refused:?}");
+    assert!(slow.quota("").await.expect("limited").reset <= 100 * tenth);
+    if let Err(refused) = slow.try_acquire("", 1).await {
+        assert!(refused.retry_after().expect("a time") <= tenth, "it is remembered so: {refused:?}");
+    }
+    until_it_passes(&slow, "").await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_refused_hears_within_a_second_that_a_faster_one_has_come() {
+    let server = Server::start().await;
+    let (fast, slow) = (limit(100.0, 5), limit(1.0 / 60.0, 5));
+    let stores = [shared(patient(server.url())).await, shared(patient(server.url())).await];
+    let (fast, slow) = (SharedBucket::new(&stores[0], "limit", fast), SharedBucket::new(&stores[1], "limit", slow));
+    assert_eq!(super::passing(&slow, "", 6).await, 5);
+    assert!(fast.try_acquire("", 1).await.is_err(), "five are owed");
+    let mut passes = false;
+    tokio::time::pause();
+    // Less than a token of its own takes.
+    for _ in 0..30 {
+        // The instance's clock; that of the server goes on, and a token comes back in ten milliseconds.
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::time::resume();
+        passes = slow.try_acquire("", 1).await.is_ok();
+        if passes {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::pause();
+    }
+    assert!(passes);
 }
 
 #[tokio::test]

@@ -305,6 +305,17 @@ fn a_limit_says_what_of_it_would_have_no_effect() {
         &two("timeout: 20ms"),
         "rate_limit.shared.redis: is the Redis and the prefix of `plugins[0].rate_limit` with other settings",
     );
+    let clients = |other: &str| {
+        format!(
+            "{{plugins: [{{name: a, transport: inproc, type: x, rate_limit: {{{redis}}}}}], \
+             server: {{client_rate_limit: {{shared: {{redis: {{url: 'redis://h', {other}}}}}}}}}}}"
+        )
+    };
+    says(
+        &clients("timeout: 20ms"),
+        "plugins[0].rate_limit.shared.redis: is the Redis and the prefix of `server.client_rate_limit` with other settings",
+    );
+    assert!(try_read(&clients("timeout: 50ms")).is_ok());
     assert!(try_read(&two("timeout: 20ms, prefix: b")).is_ok() && try_read(&two("timeout: 50ms")).is_ok());
     let per_key = |keys: &str| http(&format!("endpoint: 'http://h', concurrency_per_key: {{{keys}}}"));
     says(&per_key("max: 2"), "concurrency_per_key.key: required key is missing");

@@ -51,13 +51,15 @@ const DOCUMENTED: &[(&str, &str)] = &[
         "max_connections max_idle_connections idle_timeout connection_timeout request_timeout keep_alive \
          disable_compression",
     ),
-    ("rate_limit", "enabled requests_per_second burst_size time_window key max_keys without_key wait shared"),
+    ("rate_limit", "enabled requests_per_second burst_size time_window key max_keys without_key plans wait shared"),
     ("rate_limit.shared", "redis"),
     ("concurrency", "enabled max queue max_wait order adaptive"),
+    ("concurrency_per_key", "enabled key max max_keys without_key"),
     ("adaptive_throttle", "enabled multiplier window"),
     ("server.client_rate_limit", "enabled requests_per_second burst_size time_window max_keys shared"),
     ("client_ip", "trusted_proxies forwarded_by ipv4_prefix ipv6_prefix"),
     ("load_balancer", "strategy outlier slow_start panic_threshold subset failover"),
+    ("load_balancer.outlier", "enabled consecutive_failures success_rate failure_rate interval max_ejected_percent"),
     ("resources", "max_memory_mb max_cpu_percent max_tasks max_file_handles"),
     ("restart", "initial max window max_in_window"),
 ];

@@ -237,6 +237,22 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("client_ip", "ipv6_prefix", "ipv6_prefix: 64", "ipv6_prefix: 48"),
     ("load_balancer", "strategy", "strategy: random", "strategy: 2"),
     ("load_balancer", "pick_timeout", "pick_timeout: 1s", "pick_timeout: 2s"),
+    ("load_balancer", "outlier", "strategy: random", "strategy: random, outlier: {}"),
+    ("load_balancer.outlier", "enabled", "enabled: true", "enabled: false"),
+    ("load_balancer.outlier", "consecutive_failures", "consecutive_failures: 3", "consecutive_failures: 0"),
+    ("load_balancer.outlier", "consecutive_unreached", "consecutive_unreached: 0", "consecutive_unreached: 2"),
+    ("load_balancer.outlier", "success_rate", "interval: 10s", "success_rate: {}"),
+    ("load_balancer.outlier", "failure_rate", "interval: 10s", "failure_rate: {}"),
+    ("load_balancer.outlier", "interval", "interval: 10s", "interval: 20s"),
+    ("load_balancer.outlier", "ejection_time", "ejection_time: 10s", "ejection_time: 20s"),
+    ("load_balancer.outlier", "max_ejection_time", "max_ejection_time: 60s", "max_ejection_time: 70s"),
+    ("load_balancer.outlier", "max_ejected_percent", "max_ejected_percent: 10", "max_ejected_percent: 20"),
+    ("outlier.success_rate", "deviations", "deviations: 1", "deviations: 2"),
+    ("outlier.success_rate", "min_instances", "min_instances: 1", "min_instances: 2"),
+    ("outlier.success_rate", "min_calls", "min_calls: 1", "min_calls: 2"),
+    ("outlier.failure_rate", "over", "over: 0.5", "over: 0.6"),
+    ("outlier.failure_rate", "min_instances", "min_instances: 1", "min_instances: 2"),
+    ("outlier.failure_rate", "min_calls", "min_calls: 1", "min_calls: 2"),
     ("load_balancer", "failover", "failover: true", "failover: false"),
     ("resources", "max_memory_mb", "", "max_memory_mb: 64"),
     ("resources", "max_file_handles", "", "max_file_handles: 64"),
@@ -261,6 +277,11 @@ pub(super) fn document(table: &str, section: &str) -> String {
         "client_ip" => format!("{{plugins: [{{{http}}}], server: {{client_ip: {{{section}}}}}}}"),
         "server.client_rate_limit" => {
             format!("{{plugins: [{{{http}}}], server: {{client_rate_limit: {{{section}}}}}}}")
+        }
+        "load_balancer.outlier" => format!("plugins: [{{{http}, load_balancer: {{outlier: {{{section}}}}}}}]"),
+        "outlier.success_rate" | "outlier.failure_rate" => {
+            let rate = table.trim_start_matches("outlier.");
+            format!("plugins: [{{{http}, load_balancer: {{outlier: {{{rate}: {{{section}}}}}}}}}]")
         }
         "rate_limit.plan" => {
             format!("plugins: [{{{http}, rate_limit: {{key: ip, plans: [{{{section}}}]}}}}]")

@@ -122,6 +122,11 @@ struct InstanceJson {
     /// `null` where it is down and was never called: nothing good has been seen of it.
     health_score: Option<u8>,
     success_rate_percent: f64,
+    /// While it gets no calls as an outlier: for how long it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ejected_for: Option<String>,
+    /// How often it was ejected as one.
+    ejections: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,6 +150,8 @@ impl InstanceJson {
             failed: stats.failed,
             average_latency: short(stats.average_latency),
             health_score: Some(stats.health_score).filter(|_| stats.total > 0 || !is_down),
+            ejected_for: stats.ejected_for.map(short),
+            ejections: stats.ejections,
             last_failure: stats.last_failure.as_ref().map(|failure| Failure::of(&stats.name, failure)),
             success_rate_percent: (stats.success_rate() * 100.0).round() / 100.0,
             concurrency: concurrency.map(|(_, handle)| Concurrency::of(handle)),

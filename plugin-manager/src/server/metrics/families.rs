@@ -8,7 +8,7 @@ use plugin_telemetry::{Status, TelemetryStats};
 use plugin_transports::tls::{ClientTls, TlsStatus};
 
 use super::certificate::CertificateFigure;
-use crate::manager::{PluginView, RateLimitControl};
+use crate::manager::{Instances, PluginView, RateLimitControl};
 
 /// The histogram of durations.
 pub(super) const DURATION: &str = "plugin_request_duration_seconds";
@@ -34,7 +34,7 @@ pub(super) struct Family {
 }
 
 /// Every family but the histogram.
-pub(super) static FAMILIES: [Family; 23] = [
+pub(super) static FAMILIES: [Family; 25] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled, caller (its fault).",
@@ -134,6 +134,18 @@ pub(super) static FAMILIES: [Family; 23] = [
         tell: |plugin, tell| one(plugin.throttled, tell),
     },
     Family {
+        name: "plugin_ejected_instances",
+        help: "Instances that get no calls now, as outliers.",
+        kind: FamilyKind::Gauge,
+        tell: |plugin, tell| one(plugin.ejected, tell),
+    },
+    Family {
+        name: "plugin_ejections_total",
+        help: "How often an instance was found to be an outlier, and got no calls for a time.",
+        kind: FamilyKind::Counter,
+        tell: |plugin, tell| one(plugin.ejections, tell),
+    },
+    Family {
         name: "plugin_retries_total",
         help: "Attempts after the first.",
         kind: FamilyKind::Counter,
@@ -203,6 +215,8 @@ pub(super) struct Reading<'p> {
     concurrency_refused: Option<u64>,
     concurrency_per_key_refused: Option<u64>,
     throttled: Option<u64>,
+    ejected: Option<u64>,
+    ejections: Option<u64>,
     retries: Option<u64>,
     restarts: Option<u64>,
     failed_starts: Option<u64>,
@@ -215,6 +229,9 @@ impl<'p> Reading<'p> {
         let controls = &plugin.controls;
         let process = controls.process.as_ref().map(|process| process.stats());
         let instances = controls.instance_concurrency.iter().map(|(_, limit)| limit);
+        // Those that are there: of one that was removed nothing is counted any more.
+        let ejects = controls.instances.as_ref().filter(|instances| instances.ejects());
+        let stats = ejects.map(Instances::stats);
         let limits: Vec<_> = controls.concurrency.iter().chain(instances).map(ConcurrencyLimitHandle::stats).collect();
         Self {
             plugin: &plugin.name,
@@ -239,6 +256,8 @@ impl<'p> Reading<'p> {
             concurrency_refused: sum(&limits, |stats| stats.refused),
             concurrency_per_key_refused: controls.concurrency_per_key.as_ref().map(|(_, limit)| limit.stats().refused),
             throttled: controls.adaptive_throttle.as_ref().map(|throttle| throttle.stats().refused),
+            ejected: stats.as_ref().map(|all| all.iter().filter(|one| one.ejected_for.is_some()).count() as u64),
+            ejections: stats.as_ref().map(|all| all.iter().map(|one| one.ejections).sum()),
             retries: controls.retry.as_ref().map(|retry| retry.stats().retries),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
