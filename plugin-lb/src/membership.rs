@@ -19,7 +19,7 @@ use crate::{
     estimate::Expected,
     meter::Meter,
     outlier::{Counted, Ejection, Outliers},
-    pick::{Draw, Picker, Pool, View},
+    pick::{Draw, Picker, Pool, View, is_up},
     turns::Turns,
 };
 
@@ -153,21 +153,18 @@ impl<S> View for Entry<S> {
         self.member.priority
     }
 
-    /// One that is ejected is as good as one that checks have found down: others are picked while there are any.
     #[inline]
     fn health(&self) -> HealthState {
-        let health = Self::health(self);
-        if self.ejection.as_ref().is_some_and(|ejection| ejection.is_on()) && health != HealthState::Offline {
-            HealthState::Unhealthy
-        } else {
-            health
-        }
+        self.health_and_up().0
     }
 
+    /// One that is ejected is as good as one that checks have found down: others are picked while there are any.
     #[inline]
-    fn is_ejected(&self) -> bool {
-        let is_up = matches!(self.health(), HealthState::Healthy | HealthState::Unknown | HealthState::Degraded);
-        is_up && self.ejection.as_ref().is_some_and(|ejection| ejection.is_on())
+    fn health_and_up(&self) -> (HealthState, bool) {
+        let checked = Self::health(self);
+        let is_ejected = self.ejection.as_ref().is_some_and(|ejection| ejection.is_on());
+        let health = if is_ejected && checked != HealthState::Offline { HealthState::Unhealthy } else { checked };
+        (health, is_up(checked))
     }
 
     fn in_flight(&self) -> usize {

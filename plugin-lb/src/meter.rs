@@ -140,11 +140,11 @@ impl Meter {
         match how {
             Settled::Succeeded | Settled::Declined => {
                 cell.succeeded.add(lane, 1);
-                self.ejection.succeeded();
+                self.ejection.succeeded(started);
             }
             Settled::Failed => {
                 cell.failed.add(lane, 1);
-                self.outliers.failed(&self.ejection, sent == Sent::Nothing);
+                self.outliers.failed(&self.ejection, sent == Sent::Nothing, started);
             }
             Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => rare(&cell.neither),
         }

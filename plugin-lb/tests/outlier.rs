@@ -186,7 +186,10 @@ async fn without_settings_nobody_is_ejected_and_new_settings_hold_at_once() {
     rig.handle().reconfigure(with(Some(in_a_row(5))));
     assert_eq!(rig.calls(40, SECOND / 100).await[0], 5, "those of before do not count");
     rig.handle().reconfigure(with(None));
+    assert_eq!(rig.ejected(), [0_usize; 0], "and nothing says that it is");
     assert_eq!(rig.calls(4, SECOND / 100).await, [2, 2], "whoever was ejected is asked again");
+    rig.handle().reconfigure(with(Some(in_a_row(5))));
+    assert_eq!(rig.calls(40, SECOND / 100).await[0], 5, "nothing is left of the ejection of before");
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,4 +265,72 @@ async fn one_that_is_ejected_is_asked_where_all_others_are_down() {
     cells[0].set(HealthStatus::new(plugin_core::HealthState::Offline, "gone"));
     cells[1].set(HealthStatus::healthy());
     assert_eq!(rig.calls(4, SECOND / 100).await, [0, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_in_an_interval_stays_when_instances_come_and_go() {
+    let bound = FailureRate { over: 0.3, min_instances: 2, min_calls: 100 };
+    let config = OutlierConfig::builder().with_consecutive_failures(None).with_failure_rate(bound);
+    let rig = Rig::new(3, config.build().expect("valid"));
+    rig.set(0, EACH + 2);
+    for round in 0..11 {
+        rig.calls(100, SECOND / 100).await;
+        if round % 2 == 0 {
+            rig.handle().disable_instance(&name(2)).expect("it is there");
+        } else {
+            rig.handle().enable_instance(&name(2)).expect("it is there");
+        }
+    }
+    assert_eq!(rig.ejected(), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_judged_by_what_is_long_over() {
+    let bound = FailureRate { over: 0.3, min_instances: 2, min_calls: 20 };
+    let config = OutlierConfig::builder().with_consecutive_failures(None).with_failure_rate(bound);
+    let rig = Rig::new(2, config.build().expect("valid"));
+    rig.set(0, FAILS);
+    rig.calls(100, SECOND / 100).await;
+    rig.set(0, WELL);
+    tokio::time::advance(3600 * SECOND).await;
+    rig.set(1, FAILS);
+    rig.calls(2, SECOND / 100).await;
+    assert_eq!(rig.ejected(), [0_usize; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_began_before_the_ejection_says_nothing_of_how_an_instance_is_after_it() {
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let (does, waits) = (Arc::new(AtomicU8::new(WELL)), Arc::clone(&gate));
+    let slow = Arc::clone(&does);
+    let slow = BoxCloneSyncService::new(service_fn(move |call: Call<u8>| {
+        let (does, waits) = (Arc::clone(&slow), Arc::clone(&waits));
+        async move {
+            if *call.payload() == 1 {
+                waits.acquire().await.expect("open").forget();
+                return Err(PluginError::execution("it fails late"));
+            }
+            match does.load(Ordering::Relaxed) {
+                WELL => Ok(Reply::new(0)),
+                _ => Err(PluginError::execution("it fails")),
+            }
+        }
+    }));
+    let other = Arc::new(AtomicU8::new(WELL));
+    let config = BalanceConfig::builder().with_failover(false).with_outlier(in_a_row(3)).build().expect("valid");
+    let endpoints = [Endpoint::new(name(0), slow), Endpoint::new(name(1), service(1, &other))];
+    let rig = Rig { balance: Balance::new(config, endpoints).expect("two").for_calls(), does: vec![does, other] };
+    let stragglers: Vec<_> = (0..4).map(|_| tokio::spawn(rig.balance.clone().oneshot(Call::new(1)))).collect();
+    tokio::task::yield_now().await;
+    rig.set(0, FAILS);
+    rig.calls(6, SECOND / 100).await;
+    assert_eq!(rig.ejected(), [0]);
+    rig.set(0, WELL);
+    tokio::time::advance(31 * SECOND).await;
+    gate.add_permits(4);
+    for straggler in stragglers {
+        let _either = straggler.await.expect("no panic");
+    }
+    assert_eq!((rig.ejected(), rig.stats(0).ejections), (Vec::new(), 1), "they are of before");
+    assert_eq!(rig.calls(10, SECOND / 100).await, [5, 5]);
 }

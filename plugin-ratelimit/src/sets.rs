@@ -22,6 +22,18 @@ impl<S> Default for Sets<S> {
 }
 
 impl<S> Sets<S> {
+    /// Whether there are as many as may be.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= SETS
+    }
+
+    /// Whether this limit has one.
+    #[cfg(feature = "redis")]
+    pub(crate) fn has(&self, limit: Limit) -> bool {
+        self.0.iter().any(|(of, _)| *of == limit)
+    }
+
     /// The set of this limit: the one that it has, or one in which nobody owes anything, or a new one, or the last.
     pub(crate) fn of(&mut self, limit: Limit, is_idle: impl Fn(&S) -> bool, make: impl FnOnce() -> S) -> &mut S {
         let has = self.0.iter().position(|(of, _)| *of == limit);

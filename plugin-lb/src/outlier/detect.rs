@@ -14,12 +14,20 @@ impl Volume {
         self.succeeded.saturating_add(self.failed)
     }
 
-    /// The share of successes, of an instance that had so many calls.
+    /// The shares of successes and of failures, of an instance that had so many calls.
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than fifteen digits")]
-    fn success(self, min_calls: u32) -> Option<f64> {
+    fn shares(self, min_calls: u32) -> Option<Shares> {
         let calls = self.calls();
-        (calls >= u64::from(min_calls) && calls > 0).then(|| self.succeeded as f64 / calls as f64)
+        let share = |of: u64| of as f64 / calls as f64;
+        (calls >= u64::from(min_calls) && calls > 0)
+            .then(|| Shares { succeeded: share(self.succeeded), failed: share(self.failed) })
     }
+}
+
+#[derive(Clone, Copy)]
+struct Shares {
+    succeeded: f64,
+    failed: f64,
 }
 
 /// Those whose share of successes is below the mean by more than so many standard deviations.
@@ -27,22 +35,23 @@ pub(super) fn by_success(rate: SuccessRate, volumes: &[Volume]) -> Vec<usize> {
     let shares = of_enough(volumes, rate.min_calls, rate.min_instances);
     #[expect(clippy::cast_precision_loss, reason = "there are not so many instances")]
     let count = shares.len() as f64;
-    let mean = shares.iter().map(|(_, share)| share).sum::<f64>() / count;
-    let variance = shares.iter().map(|(_, share)| (share - mean).powi(2)).sum::<f64>() / count;
-    let least = mean - variance.sqrt() * rate.deviations;
-    shares.into_iter().filter(|(_, share)| *share < least).map(|(index, _)| index).collect()
+    let mean = shares.iter().map(|(_, of)| of.succeeded).sum::<f64>() / count;
+    let variance = shares.iter().map(|(_, of)| (of.succeeded - mean).powi(2)).sum::<f64>() / count;
+    // Those that are alike are so in spite of what sums are rounded to.
+    let least = mean - variance.sqrt() * rate.deviations - 1e-9;
+    shares.into_iter().filter(|(_, of)| of.succeeded < least).map(|(index, _)| index).collect()
 }
 
 /// Those whose share of failures is above this.
 pub(super) fn by_failure(rate: FailureRate, volumes: &[Volume]) -> Vec<usize> {
     let shares = of_enough(volumes, rate.min_calls, rate.min_instances);
-    shares.into_iter().filter(|(_, share)| 1.0 - share > rate.over).map(|(index, _)| index).collect()
+    shares.into_iter().filter(|(_, of)| of.failed > rate.over).map(|(index, _)| index).collect()
 }
 
-/// The shares of successes of those that had enough calls, if they are enough.
-fn of_enough(volumes: &[Volume], min_calls: u32, min_instances: u32) -> Vec<(usize, f64)> {
+/// The shares of those that had enough calls, if they are enough.
+fn of_enough(volumes: &[Volume], min_calls: u32, min_instances: u32) -> Vec<(usize, Shares)> {
     let shares: Vec<_> =
-        volumes.iter().enumerate().filter_map(|(index, volume)| Some((index, volume.success(min_calls)?))).collect();
+        volumes.iter().enumerate().filter_map(|(index, volume)| Some((index, volume.shares(min_calls)?))).collect();
     if shares.len() < min_instances as usize { Vec::new() } else { shares }
 }
 
@@ -69,8 +78,12 @@ mod tests {
 
     #[test]
     fn where_all_are_alike_none_is_an_outlier_by_success_however_bad_they_are() {
-        for alike in [(100, 0), (0, 100), (50, 50)] {
-            assert_eq!(by_success(success(1.9, 5, 100), &volumes(&[alike; 8])), [0_usize; 0]);
+        for alike in [(100, 0), (0, 100), (50, 50), (70, 30), (1, 299), (33, 67)] {
+            for count in [5, 6, 7, 8] {
+                for deviations in [0.0, 1.9] {
+                    assert_eq!(by_success(success(deviations, 5, 100), &volumes(&vec![alike; count])), [0_usize; 0]);
+                }
+            }
         }
     }
 
@@ -99,6 +112,10 @@ mod tests {
     fn by_failure_each_is_judged_by_itself() {
         let rate = FailureRate { over: 0.5, min_instances: 3, min_calls: 10 };
         assert_eq!(by_failure(rate, &volumes(&[(5, 5), (4, 6), (0, 10)])), [1, 2], "half is not more than half");
+        for (over, failed) in [(0.3, 30), (0.1, 10), (0.7, 70), (0.85, 85), (0.29, 29)] {
+            let rate = FailureRate { over, min_instances: 1, min_calls: 10 };
+            assert_eq!(by_failure(rate, &volumes(&[(100 - failed, failed), (99 - failed, failed + 1)])), [1], "{over}");
+        }
         assert_eq!(by_failure(FailureRate { over: 1.0, ..rate }, &volumes(&[(0, 10); 3])), [0_usize; 0]);
         assert_eq!(by_failure(FailureRate { over: 0.0, ..rate }, &volumes(&[(10, 0), (9, 1), (10, 0)])), [1]);
     }

@@ -47,12 +47,32 @@ impl Ejection {
         false
     }
 
-    /// A call went well.
+    /// A call went well that began then; [`Instant::ZERO`] where nobody knows when.
     #[inline]
-    pub(crate) fn succeeded(&self) {
+    pub(crate) fn succeeded(&self, began: Instant) {
         if self.failures.load(Ordering::Relaxed) != 0 || self.on_probation.load(Ordering::Relaxed) {
+            self.succeeded_after_failures(began);
+        }
+    }
+
+    #[cold]
+    fn succeeded_after_failures(&self, began: Instant) {
+        if !self.is_before(began) {
             self.forget();
         }
+    }
+
+    /// Whether a call that began then is of before the end of the last ejection: it says nothing of how the instance is since.
+    pub(super) fn is_before(&self, began: Instant) -> bool {
+        began != Instant::ZERO && began.as_nanos() < self.back.load(Ordering::Relaxed)
+    }
+
+    /// Nothing is known of it any more.
+    pub(super) fn clear(&self) {
+        self.until.store(0, Ordering::Relaxed);
+        self.back.store(0, Ordering::Relaxed);
+        self.times.store(0, Ordering::Relaxed);
+        self.forget();
     }
 
     #[cold]
@@ -84,7 +104,10 @@ impl Ejection {
         let back = Instant::from_nanos(self.back.load(Ordering::Relaxed));
         let quiet = now.saturating_since(back).as_nanos() / interval.as_nanos().max(1);
         let before = self.times.load(Ordering::Relaxed);
+        // No more than makes the longest, so that each quiet interval is felt.
+        let most = longest.max(first).as_nanos().div_ceil(first.as_nanos().max(1));
         let times = before.saturating_sub(u32::try_from(quiet).unwrap_or(u32::MAX)).saturating_add(1);
+        let times = times.min(u32::try_from(most).unwrap_or(u32::MAX));
         let time = first.saturating_mul(times).min(longest.max(first));
         let until = now.saturating_add(time).as_nanos().max(1);
         self.times.store(times, Ordering::Relaxed);
@@ -95,10 +118,15 @@ impl Ejection {
         time
     }
 
+    /// When the present ejection ends, if it has not by now.
+    pub(super) fn end(&self, now: Instant) -> Option<Instant> {
+        Some(Instant::from_nanos(self.until.load(Ordering::Relaxed))).filter(|end| *end > now)
+    }
+
     /// The time that is left of the present ejection.
     pub(crate) fn left(&self) -> Option<Duration> {
-        let until = Instant::from_nanos(self.until.load(Ordering::Relaxed));
-        Some(until.saturating_since(clock::now())).filter(|left| *left > Duration::ZERO)
+        let now = clock::now();
+        self.end(now).map(|end| end.saturating_since(now))
     }
 
     /// Ejections so far.
@@ -151,7 +179,7 @@ mod tests {
     fn failures_are_counted_in_a_row_and_so_are_those_that_were_not_sent() {
         let ejection = Ejection::default();
         assert_eq!([true, true, false, true].map(|is| ejection.failed(is)), [(1, 1), (2, 2), (3, 0), (4, 1)]);
-        ejection.succeeded();
+        ejection.succeeded(clock::now());
         assert_eq!(ejection.failed(true), (1, 1));
     }
 
@@ -162,7 +190,7 @@ mod tests {
         eject(&ejection);
         tokio::time::advance(10 * SECOND).await;
         assert!(!ejection.is_on() && ejection.is_on_probation());
-        ejection.succeeded();
+        ejection.succeeded(clock::now());
         assert!(!ejection.is_on_probation());
     }
 }

@@ -1,10 +1,11 @@
 //! Who of the instances of a balancer is ejected.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -24,10 +25,20 @@ pub(crate) trait Counted: Send + Sync {
 }
 
 /// The instances of a balancer, as far as one may be ejected.
+///
+/// What a failure asks for each time are words of their own, so that failures of many threads meet at the lock only where one may
+/// have to be ejected.
 #[derive(Default)]
 pub(crate) struct Outliers {
-    /// Whether anybody is looked at, so that failures of others take no lock.
+    /// Whether anybody is looked at.
     enabled: AtomicBool,
+    /// So many in a row make an outlier; 0: no number does.
+    failures: AtomicU32,
+    unreached: AtomicU32,
+    /// When the present interval is over.
+    next: AtomicU64,
+    /// Until then as many are ejected as may be.
+    full_until: AtomicU64,
     watched: Mutex<Watched>,
 }
 
@@ -50,48 +61,100 @@ impl Outliers {
     /// The settings, and the instances that take calls.
     pub(crate) fn watch(&self, config: Option<OutlierConfig>, instances: impl Iterator<Item = Arc<dyn Counted>>) {
         let mut watched = self.watched();
-        if watched.config.is_none() {
-            watched.since = clock::now();
+        let before = std::mem::take(&mut watched.instances);
+        match &config {
+            None => before.iter().for_each(|instance| instance.ejection.clear()),
+            Some(config) => {
+                let known: HashMap<_, _> =
+                    before.iter().map(|known| (Arc::as_ptr(&known.ejection), known.seen)).collect();
+                let instance = |counted: Arc<dyn Counted>| {
+                    let ejection = Arc::clone(counted.ejection());
+                    let seen = known.get(&Arc::as_ptr(&ejection)).copied().unwrap_or_else(|| volume(&*counted));
+                    Instance { counted: Arc::downgrade(&counted), ejection, seen }
+                };
+                watched.instances = instances.map(instance).collect();
+                if watched.config.is_none() {
+                    watched.since = clock::now();
+                }
+                self.next.store(watched.since.saturating_add(config.interval()).as_nanos(), Ordering::Relaxed);
+            }
         }
         watched.config = config;
-        let before = std::mem::take(&mut watched.instances);
-        if config.is_some() {
-            let instance = |counted: Arc<dyn Counted>| {
-                let ejection = Arc::clone(counted.ejection());
-                let known = before.iter().find(|known| Arc::ptr_eq(&known.ejection, &ejection));
-                let seen = known.map_or_else(|| volume(&*counted), |known| known.seen);
-                Instance { counted: Arc::downgrade(&counted), ejection, seen }
-            };
-            watched.instances = instances.map(instance).collect();
-        }
-        // Relaxed: a switch by itself.
+        // Relaxed, here and below: each is a number by itself, and a failure that reads the one of a moment ago is of a moment ago.
+        let in_a_row = |of: fn(&OutlierConfig) -> Option<u32>| config.as_ref().and_then(of).unwrap_or(0);
+        self.failures.store(in_a_row(OutlierConfig::consecutive_failures), Ordering::Relaxed);
+        self.unreached.store(in_a_row(OutlierConfig::consecutive_unreached), Ordering::Relaxed);
+        self.full_until.store(0, Ordering::Relaxed);
         self.enabled.store(config.is_some(), Ordering::Relaxed);
     }
 
-    /// A call on this instance has failed.
+    /// A call on this instance has failed that began then; [`Instant::ZERO`] where nobody knows when.
     #[inline]
-    pub(crate) fn failed(&self, ejection: &Arc<Ejection>, is_unreached: bool) {
+    pub(crate) fn failed(&self, ejection: &Arc<Ejection>, is_unreached: bool, began: Instant) {
         if self.enabled.load(Ordering::Relaxed) {
-            self.look(ejection, is_unreached);
+            self.look(ejection, is_unreached, began);
         }
     }
 
     #[cold]
-    fn look(&self, ejection: &Arc<Ejection>, is_unreached: bool) {
-        let (failures, unreached) = ejection.failed(is_unreached);
+    fn look(&self, ejection: &Arc<Ejection>, is_unreached: bool, began: Instant) {
+        let now = clock::now();
+        if !ejection.is_before(began) {
+            let (failures, unreached) = ejection.failed(is_unreached);
+            let reaches = |count: u32, most: &AtomicU32| match most.load(Ordering::Relaxed) {
+                0 => false,
+                most => count >= most,
+            };
+            let is_outlier =
+                reaches(failures, &self.failures) || reaches(unreached, &self.unreached) || ejection.is_on_probation();
+            if is_outlier && !ejection.is_on() && now.as_nanos() >= self.full_until.load(Ordering::Relaxed) {
+                self.eject(&self.watched(), ejection, now);
+            }
+        }
+        if now.as_nanos() >= self.next.load(Ordering::Relaxed) {
+            self.end_interval(now);
+        }
+    }
+
+    /// Ejects an instance, if it takes calls, is not ejected already, and not too many others are.
+    fn eject(&self, watched: &Watched, ejection: &Arc<Ejection>, now: Instant) {
+        let (Some(config), all) = (watched.config, &watched.instances) else { return };
+        let is_one = all.iter().any(|instance| Arc::ptr_eq(&instance.ejection, ejection));
+        // With one instance there is nothing to choose from.
+        if !is_one || all.len() < 2 || ejection.is_on() {
+            return;
+        }
+        let ends: Vec<_> = all.iter().filter_map(|instance| instance.ejection.end(now)).collect();
+        if ends.len() * 100 >= all.len() * config.max_ejected_percent() as usize {
+            let first = ends.into_iter().min().unwrap_or(now);
+            self.full_until.store(first.as_nanos(), Ordering::Relaxed);
+            return;
+        }
+        ejection.eject(config.ejection_time(), config.max_ejection_time(), config.interval(), now);
+    }
+
+    /// An interval is over: who was much worse in it than others, or than is allowed?
+    ///
+    /// It ends with the first failure after its time. Where that comes long after, what was counted is of another time than this one,
+    /// and nobody is judged by it.
+    fn end_interval(&self, now: Instant) {
         let mut watched = self.watched();
         let Some(config) = watched.config else { return };
-        let now = clock::now();
-        let reaches = |count: u32, most: Option<u32>| most.is_some_and(|most| count >= most);
-        if reaches(failures, config.consecutive_failures())
-            || reaches(unreached, config.consecutive_unreached())
-            || ejection.is_on_probation()
-        {
-            watched.eject(&config, ejection, now);
+        let lasted = now.saturating_since(watched.since);
+        if lasted < config.interval() {
+            // Another thread has done it.
+            return;
         }
-        if now.saturating_since(watched.since) >= config.interval() {
-            watched.since = now;
-            watched.compare(&config, now);
+        watched.since = now;
+        self.next.store(now.saturating_add(config.interval()).as_nanos(), Ordering::Relaxed);
+        let volumes = watched.take_volumes();
+        if lasted > config.interval().saturating_mul(2) {
+            return;
+        }
+        let by_success = config.success_rate().map(|rate| by_success(rate, &volumes)).unwrap_or_default();
+        let by_failure = config.failure_rate().map(|rate| by_failure(rate, &volumes)).unwrap_or_default();
+        for instance in by_success.into_iter().chain(by_failure).filter_map(|index| watched.instances.get(index)) {
+            self.eject(&watched, &instance.ejection, now);
         }
     }
 
@@ -101,34 +164,17 @@ impl Outliers {
 }
 
 impl Watched {
-    /// Ejects an instance, if it takes calls, is not ejected already, and not too many others are.
-    fn eject(&self, config: &OutlierConfig, ejection: &Arc<Ejection>, now: Instant) {
-        let all = &self.instances;
-        let is_one = all.iter().any(|instance| Arc::ptr_eq(&instance.ejection, ejection));
-        let ejected = all.iter().filter(|instance| instance.ejection.is_on()).count();
-        let is_full = ejected * 100 >= all.len() * config.max_ejected_percent() as usize;
-        // With one instance there is nothing to choose from.
-        if is_one && all.len() > 1 && !is_full && !ejection.is_on() {
-            ejection.eject(config.ejection_time(), config.max_ejection_time(), config.interval(), now);
-        }
-    }
-
-    /// An interval is over: who was much worse in it than others, or than is allowed?
-    fn compare(&mut self, config: &OutlierConfig, now: Instant) {
-        let mut volumes = Vec::with_capacity(self.instances.len());
-        for instance in &mut self.instances {
+    /// What each instance came to since this was asked last.
+    fn take_volumes(&mut self) -> Vec<Volume> {
+        let of = |instance: &mut Instance| {
             let all = instance.counted.upgrade().map_or(instance.seen, |counted| volume(&*counted));
             let before = std::mem::replace(&mut instance.seen, all);
-            volumes.push(Volume {
+            Volume {
                 succeeded: all.succeeded.wrapping_sub(before.succeeded),
                 failed: all.failed.wrapping_sub(before.failed),
-            });
-        }
-        let by_success = config.success_rate().map(|rate| by_success(rate, &volumes)).unwrap_or_default();
-        let by_failure = config.failure_rate().map(|rate| by_failure(rate, &volumes)).unwrap_or_default();
-        for instance in by_success.into_iter().chain(by_failure).filter_map(|index| self.instances.get(index)) {
-            self.eject(config, &instance.ejection, now);
-        }
+            }
+        };
+        self.instances.iter_mut().map(of).collect()
     }
 }
 

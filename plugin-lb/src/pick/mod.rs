@@ -24,7 +24,7 @@ mod tests;
 
 use plugin_core::clock::Instant;
 
-pub(crate) use pool::{Pool, View};
+pub(crate) use pool::{Pool, View, is_up};
 
 use crate::Strategy;
 

@@ -11,9 +11,10 @@ pub(crate) trait View {
     fn weight(&self) -> u32;
     fn priority(&self) -> i32;
     fn health(&self) -> HealthState;
-    /// Whether its health is worse than what checks say, since it is ejected.
-    fn is_ejected(&self) -> bool {
-        false
+    /// Its health, and whether it is up by its checks: it may be worse than they say, since it is ejected.
+    fn health_and_up(&self) -> (HealthState, bool) {
+        let health = self.health();
+        (health, is_up(health))
     }
     fn in_flight(&self) -> usize;
     /// What a call may expect of it.
@@ -101,8 +102,8 @@ impl<'a, V: View> Pool<'a, V> {
         let none = |ignore_health| Best { pool: self, ignore_health, class: NEVER, count: 0, first: 0 };
         let (mut healthy, mut any, mut is_one_up) = (none(false), none(true), false);
         for (index, view) in self.views.iter().enumerate() {
-            let health = view.health();
-            is_one_up |= is_up(health) || view.is_ejected();
+            let (health, is_up) = view.health_and_up();
+            is_one_up |= is_up;
             for best in [&mut healthy, &mut any] {
                 best.add(index, self.class_with(index, health, best.ignore_health));
             }
@@ -148,7 +149,7 @@ const LOOKED_AT: usize = 32;
 /// The class of those that are out of the question.
 const NEVER: u8 = u8::MAX;
 
-fn is_up(health: HealthState) -> bool {
+pub(crate) fn is_up(health: HealthState) -> bool {
     health.is_serving() || health == HealthState::Unknown
 }
 

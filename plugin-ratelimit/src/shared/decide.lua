@@ -33,7 +33,8 @@ if value then
     bound = 365 * 24 * 3600 * 1e9
   end
   s = tonumber(s)
-  if not (s and n and bound and pace and pace > 0) then
+  -- What is no number is not equal to itself.
+  if not (s and n and bound and pace and pace > 0 and bound >= 0 and s == s and n == n) then
     return redis.error_reply('WRONGTYPE the value is not that of a rate limit')
   end
   stored = math.max((s - seconds) * 1e9 + (n - nanos), 0)

@@ -207,7 +207,7 @@ impl KeyState {
         let latest = now.saturating_add(share.limit.tolerance.max(cost));
         if next > latest {
             // Where nothing was taken of the share, what others owe goes at their pace.
-            let pace = if self.seen.pace == 0 { share.whole } else { self.seen.pace };
+            let pace = if self.seen.pace == 0 || self.share >= base { share.whole } else { self.seen.pace };
             return Err((base, gcra::rescale(next - latest, 0, share.whole, pace)));
         }
         self.seen = self.seen.at(share.whole, now);
@@ -215,10 +215,15 @@ impl KeyState {
         Ok(())
     }
 
-    /// When the bucket of this instance's share is full again.
+    /// When the bucket of this instance's share is full again. Whatever Redis has said last, it is no more than empty by that.
     pub(super) fn share_is_full_at(&mut self, share: Share, now: u64) -> u64 {
         self.count_share_at(share, now);
-        self.share.max(self.seen.at(share.whole, now).full_at)
+        let (seen, empty) = (self.seen.at(share.whole, now), now.saturating_add(share.limit.tolerance));
+        if seen.full_at > empty {
+            // From now on, so that it fills.
+            self.seen = Standing { full_at: empty, ..seen };
+        }
+        self.share.max(seen.full_at.min(empty))
     }
 
     /// Whether nothing is lost when it is forgotten.

@@ -299,3 +299,21 @@ fn what_is_taken_of_the_share_while_it_is_paid_is_paid_later_and_nothing_twice()
     assert_eq!(answer.debt, 6_000, "three, one, and those of two questions");
     assert_eq!(state.ask(limit, 1, 1, 1, 1, NOW).question.shift, 0);
 }
+
+#[test]
+fn whatever_redis_has_said_last_the_share_is_no_more_than_empty_by_it() {
+    for answer in [
+        Answer { taken: 0, debt: u64::MAX, pace: INTERVAL },
+        Answer { taken: 0, debt: u64::MAX / 2, pace: 1 },
+        Answer { taken: 0, debt: 1_000_000 * INTERVAL, pace: INTERVAL },
+    ] {
+        let mut state = KeyState::default();
+        let asked = state.ask(limit(10), 2, 1, 1, 1, NOW);
+        assert!(!state.answered(&asked, answer, NOW, NOW));
+        let share = share_of(limit(10), 2);
+        assert!(state.take_share(share, 1, NOW).is_err());
+        let full_again = NOW + share.limit.tolerance;
+        let passed = (0..20).filter(|_| state.take_share(share, 1, full_again).is_ok()).count();
+        assert!(passed >= 1, "{answer:?}");
+    }
+}

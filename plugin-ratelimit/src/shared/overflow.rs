@@ -15,8 +15,18 @@ type Cells = Places<Arc<KeyCell>>;
 pub(super) struct Overflow {
     /// Of keys that have the settings of all. They stay when these change.
     common: LazyLock<Cells>,
-    own: Mutex<Sets<Cells>>,
+    own: Mutex<Own>,
 }
+
+#[derive(Default)]
+struct Own {
+    sets: Sets<Cells>,
+    /// When it may be looked again whether a set owes nothing, which is a look at each of its places.
+    next_look: u64,
+}
+
+/// The time between two such looks. Until then a limit that has no set shares the last one.
+const BETWEEN_LOOKS: u64 = 100_000_000;
 
 impl Overflow {
     pub(super) fn new() -> Self {
@@ -28,8 +38,14 @@ impl Overflow {
         if !terms.is_own {
             return Arc::clone(self.common.at(hash));
         }
-        let is_idle = |cells: &Cells| cells.iter().all(|cell| cell.is_idle(now));
-        Arc::clone(lock(&self.own).of(terms.limit, is_idle, cells).at(hash))
+        let mut own = lock(&self.own);
+        let Own { sets, next_look } = &mut *own;
+        let may_look = now >= *next_look || !sets.is_full();
+        let is_idle = |cells: &Cells| may_look && cells.iter().all(|cell| cell.is_idle(now));
+        if may_look && !sets.has(terms.limit) {
+            *next_look = now.saturating_add(BETWEEN_LOOKS);
+        }
+        Arc::clone(sets.of(terms.limit, is_idle, cells).at(hash))
     }
 }
 

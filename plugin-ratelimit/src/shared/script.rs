@@ -93,9 +93,10 @@ impl Question {
     pub(super) async fn ask(self, connection: &mut Connection, key: &str, limit: Limit) -> RedisResult<Answer> {
         let value = DECIDE.run(connection, key, &self.args(limit)).await?;
         let (taken, debt, pace) = from_redis_value::<(i64, i64, i64)>(value).map_err(RedisError::from)?;
-        // The script counts all from zero, tokens and pace never above what it was given.
+        // The script counts all from zero, tokens and pace never above what it was given. Whoever answers otherwise is not believed.
         let pace = u64::try_from(pace).map_or(limit.interval, |pace| pace.clamp(1, limit.interval.max(1)));
-        Ok(Answer { taken: u32::try_from(taken).unwrap_or(0), debt: u64::try_from(debt).unwrap_or(0), pace })
+        let taken = u32::try_from(taken).unwrap_or(0).min(self.most);
+        Ok(Answer { taken, debt: u64::try_from(debt).unwrap_or(0), pace })
     }
 
     fn args(self, limit: Limit) -> [Arg<'static>; 5] {

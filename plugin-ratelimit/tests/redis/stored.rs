@@ -132,6 +132,26 @@ async fn a_clock_that_was_set_back_holds_nobody_up_for_longer_than_an_empty_buck
 }
 
 #[tokio::test]
+async fn a_value_that_is_no_number_is_of_another_type_and_shuts_nobody_out() {
+    let server = Server::start().await;
+    let store = shared(patient(server.url())).await;
+    let bucket = SharedBucket::new(&store, "limit", without_refill(2));
+    let terms = |bound: &str| format!("00000000{:017}{bound:0>17}{:09}", 1_000_000, 0);
+    for (key, value) in [
+        ("a", "nan000000000".to_owned()),
+        ("b", "1764377663nan".to_owned()),
+        ("c", format!("nan.{}", terms("9"))),
+        ("d", format!("1764377663.{}", terms("nan"))),
+        ("e", format!("1764377663.{}", terms("-9"))),
+    ] {
+        let _: () = server.query(&format!("SET ratelimit:limit:{{{key}}} {value}")).await;
+        let local = bucket.stats().local;
+        assert_eq!(passing(&bucket, key, 3).await, 2, "{value}");
+        assert!(bucket.stats().local > local || value.contains("-9"), "{value}: by the share");
+    }
+}
+
+#[tokio::test]
 async fn a_question_that_is_given_up_is_no_token_more() {
     let server = Server::start().await;
     let store = shared(patient(server.url())).await;
