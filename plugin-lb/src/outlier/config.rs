@@ -18,8 +18,8 @@ use plugin_core::{ConfigError, settings};
 /// let config = BalanceConfig::builder().with_outlier(outlier).build()?;
 /// assert_eq!(config.outlier().map(|outlier| outlier.max_ejected_percent()), Some(10));
 ///
-/// let fault = OutlierConfig::builder().with_consecutive_failures(0).build().expect_err("the first call would be one");
-/// assert_eq!(fault.to_string(), "`consecutive_failures` must be from 1 to 1000000, and is 0");
+/// let fault = OutlierConfig::builder().with_max_ejected_percent(0).build().expect_err("nobody would ever be ejected");
+/// assert_eq!(fault.to_string(), "`max_ejected_percent` must be from 1 to 100, and is 0");
 /// # Ok::<(), plugin_lb::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -149,15 +149,15 @@ impl OutlierConfig {
 }
 
 impl OutlierConfigBuilder {
-    /// Sets how many failures one after the other make an instance an outlier; `None`: no number of them does.
+    /// Sets how many failures one after the other make an instance an outlier; `None` or 0: no number of them does.
     pub fn with_consecutive_failures(mut self, failures: impl Into<Option<u32>>) -> Self {
-        self.0.consecutive_failures = failures.into();
+        self.0.consecutive_failures = failures.into().filter(|failures| *failures > 0);
         self
     }
 
     /// Sets how many calls one after the other, of which nothing could be sent, make an instance an outlier. They are failures too.
     pub fn with_consecutive_unreached(mut self, calls: impl Into<Option<u32>>) -> Self {
-        self.0.consecutive_unreached = calls.into();
+        self.0.consecutive_unreached = calls.into().filter(|calls| *calls > 0);
         self
     }
 
