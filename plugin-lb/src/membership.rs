@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -117,6 +118,11 @@ impl<S> Entry<S> {
     pub(crate) fn in_flight(&self) -> usize {
         let bodies = if self.meter.has_followed() { self.member.bodies.leases() } else { 0 };
         self.member.leases() + bodies
+    }
+
+    /// What is left of its ejection, where outliers are ejected.
+    pub(crate) fn ejected_for(&self) -> Option<Duration> {
+        self.ejection.as_ref().and_then(|ejection| ejection.left())
     }
 
     #[inline]

@@ -73,7 +73,7 @@ impl InstanceStats {
             average_latency: totals.average.unwrap_or_default(),
             health_score: member.meter.health_score(),
             last_used: totals.last_used.and_then(|at| clock::wall().checked_sub(at.elapsed())),
-            ejected_for: member.meter.ejection.left(),
+            ejected_for: entry.ejected_for(),
             ejections: member.meter.ejection.ejections(),
             last_failure: member.meter.failure.read(),
         }

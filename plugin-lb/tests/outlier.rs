@@ -172,6 +172,9 @@ async fn an_instance_that_was_removed_or_is_disabled_counts_for_nobody() {
     assert_eq!(rig.ejected(), [0, 1], "of the two that take calls none was ejected");
     rig.handle().enable_instance(&name(0)).expect("it is there");
     assert_eq!(rig.calls(10, SECOND / 100).await, [0, 0, 10], "it still has its time");
+    rig.handle().disable_instance(&name(0)).expect("it is there");
+    rig.handle().reconfigure(BalanceConfig::builder().with_failover(false).build().expect("valid"));
+    assert_eq!(rig.ejected(), [0_usize; 0], "nobody is where nobody can be");
 }
 
 #[tokio::test(start_paused = true)]
