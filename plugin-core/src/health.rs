@@ -188,6 +188,10 @@ pub struct HealthCell {
     status: watch::Sender<HealthStatus>,
 }
 
+/// How often a state has changed, of all cells. Written as rarely as one changes, so that reading it is one load of a line that all
+/// processors have.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
 /// The bit beside the state that says that the cell is held.
 const HELD: u8 = 1 << 7;
 
@@ -278,7 +282,29 @@ impl HealthCell {
         }
         // Relaxed: see `set`.
         self.state.store(status.state as u8 | held, Ordering::Relaxed);
+        if status.state != present.state {
+            // Release: see `changes`.
+            CHANGES.fetch_add(1, Ordering::Release);
+        }
         *present = status;
+    }
+
+    /// How often the state of any cell of this process has changed. Whoever counts how many of his cells are up counts again when this
+    /// is another number, and not in each call.
+    ///
+    /// ```
+    /// use plugin_core::{HealthCell, HealthStatus};
+    ///
+    /// let cell = HealthCell::default();
+    /// let before = HealthCell::changes();
+    /// cell.set(HealthStatus::healthy());
+    /// assert_ne!(HealthCell::changes(), before);
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn changes() -> u64 {
+        // Acquire, with the Release of `store`: who sees the number sees the state that it was counted for.
+        CHANGES.load(Ordering::Acquire)
     }
 
     /// Follows the status. A reader that is slow sees the newest status and may miss those between.

@@ -1,6 +1,6 @@
 //! The settings of a balancer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use plugin_core::{ConfigError, settings};
 
@@ -22,17 +22,32 @@ use crate::{OutlierConfig, Strategy};
 /// assert_eq!(fault.to_string(), "`pick_timeout` must be longer than zero, and is 0s");
 /// # Ok::<(), plugin_lb::plugin_core::ConfigError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BalanceConfig {
     strategy: Strategy,
     failover: bool,
     pick_timeout: Duration,
     outlier: Option<OutlierConfig>,
+    panic_threshold: f64,
+    slow_start: Option<Duration>,
+    subset: Option<u32>,
+    zone: Option<Arc<str>>,
+    overprovisioning: f64,
 }
 
 impl Default for BalanceConfig {
     fn default() -> Self {
-        Self { strategy: Strategy::default(), failover: true, pick_timeout: Duration::from_secs(1), outlier: None }
+        Self {
+            strategy: Strategy::default(),
+            failover: true,
+            pick_timeout: Duration::from_secs(1),
+            outlier: None,
+            panic_threshold: 0.0,
+            slow_start: None,
+            subset: None,
+            zone: None,
+            overprovisioning: 1.4,
+        }
     }
 }
 
@@ -71,10 +86,41 @@ impl BalanceConfig {
     pub fn outlier(&self) -> Option<OutlierConfig> {
         self.outlier
     }
+
+    /// The share of instances that must be up for health to count. With a smaller one all are picked as if they were healthy.
+    #[must_use]
+    pub fn panic_threshold(&self) -> f64 {
+        self.panic_threshold
+    }
+
+    /// How long an instance that joins others, or comes back, takes to have its whole share; `None`: it has it at once.
+    #[must_use]
+    pub fn slow_start(&self) -> Option<Duration> {
+        self.slow_start
+    }
+
+    /// How many of the instances take the calls of this balancer as long as they can; `None`: all.
+    #[must_use]
+    pub fn subset(&self) -> Option<u32> {
+        self.subset
+    }
+
+    /// Where this balancer is: instances of this zone are preferred.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// How much more than its own share of the load an instance can take when others of its tier are down, before calls go to the next
+    /// tier.
+    #[must_use]
+    pub fn overprovisioning(&self) -> f64 {
+        self.overprovisioning
+    }
 }
 
 /// Collects settings for an [`BalanceConfig`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct BalanceConfigBuilder(BalanceConfig);
 
@@ -103,11 +149,44 @@ impl BalanceConfigBuilder {
         self
     }
 
+    /// Sets the share of instances, from 0 to 1, that must be up for health to count. Default: 0, and health is ignored only where
+    /// nobody is up.
+    pub fn with_panic_threshold(mut self, share: f64) -> Self {
+        self.0.panic_threshold = share;
+        self
+    }
+
+    /// Sets how long an instance that joins others, or comes back, takes to have its whole share. Default: `None`, no time.
+    pub fn with_slow_start(mut self, window: impl Into<Option<Duration>>) -> Self {
+        self.0.slow_start = window.into();
+        self
+    }
+
+    /// Sets how many of the instances of each tier take the calls of this balancer as long as they can. Default: `None`, all.
+    pub fn with_subset(mut self, instances: impl Into<Option<u32>>) -> Self {
+        self.0.subset = instances.into();
+        self
+    }
+
+    /// Sets where this balancer is, so that instances of its zone are preferred. Default, and empty: nowhere in particular.
+    pub fn with_zone(mut self, zone: impl Into<Arc<str>>) -> Self {
+        self.0.zone = Some(zone.into()).filter(|zone| !zone.is_empty());
+        self
+    }
+
+    /// Sets how much more than its own share of the load an instance can take when others of its tier are down, from 1 to 1000: with
+    /// 1.4, calls begin to go to the next tier when less than 71 % of a tier is up. Default: 1.4.
+    pub fn with_overprovisioning(mut self, factor: f64) -> Self {
+        self.0.overprovisioning = factor;
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// When `pick_timeout` is zero.
+    /// When `pick_timeout` or `slow_start` is zero, `panic_threshold` is not from 0 to 1, `subset` is 0, or
+    /// `overprovisioning` is not from 1 to 1000.
     pub fn build(self) -> Result<BalanceConfig, ConfigError> {
         settings::fitting(self.0)
     }
@@ -141,6 +220,9 @@ mod tests {
         assert!(read(r#"{"strategie":"random"}"#).expect_err("a typing error").contains("strategie"));
         assert!(read(r#"{"pick_timeout":0}"#).expect_err("zero").contains("`pick_timeout` must be longer than zero"));
         let text = serde_json::to_string(&config).expect("plain");
-        assert_eq!(text, r#"{"strategy":"least-latency","failover":false,"pick_timeout":"250ms"}"#);
+        assert_eq!(
+            text,
+            r#"{"strategy":"least-latency","failover":false,"pick_timeout":"250ms","panic_threshold":0.0,"overprovisioning":1.4}"#
+        );
     }
 }

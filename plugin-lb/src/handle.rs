@@ -1,6 +1,11 @@
 //! The handle of a balancer: adds and removes instances, reads statistics, changes settings.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    fmt,
+    sync::Arc,
+};
 
 use plugin_core::{InstanceId, Rejected};
 
@@ -54,7 +59,7 @@ impl<S> BalanceHandle<S> {
     where
         S: Clone,
     {
-        self.0.change(|_, entries| self.push(entries, endpoint))
+        self.0.change(|_, entries| self.push(entries, endpoint, has_takers(entries)))
     }
 
     /// Adds several at once, or none.
@@ -66,10 +71,19 @@ impl<S> BalanceHandle<S> {
     where
         S: Clone,
     {
-        self.0.change(|_, entries| endpoints.into_iter().map(|endpoint| self.push(entries, endpoint)).collect())
+        self.0.change(|_, entries| {
+            let joins = has_takers(entries);
+            endpoints.into_iter().map(|endpoint| self.push(entries, endpoint, joins)).collect()
+        })
     }
 
-    fn push(&self, entries: &mut Vec<Entry<S>>, endpoint: Endpoint<S>) -> Result<InstanceId, MembershipError>
+    /// `joins`: others take calls already.
+    fn push(
+        &self,
+        entries: &mut Vec<Entry<S>>,
+        endpoint: Endpoint<S>,
+        joins: bool,
+    ) -> Result<InstanceId, MembershipError>
     where
         S: Clone,
     {
@@ -78,9 +92,83 @@ impl<S> BalanceHandle<S> {
             return Err(MembershipError::new(Duplicate, endpoint.name));
         }
         let entry = Entry::new(endpoint, &self.0);
+        if joins {
+            entry.warmth.begin();
+        }
         let id = entry.id;
         entries.push(entry);
         Ok(id)
+    }
+
+    /// Makes these the instances, in one step: what discovery does with each set that it has found.
+    ///
+    /// One whose name is there already stays, with its service, its statistics and its calls in flight, and takes over the weight, the
+    /// priority and the zone, the health cell if there is a new one, and whether it [takes calls](Endpoint::with_enabled). What an
+    /// operator has [disabled](Self::disable_instance) stays so. One that is new is made with `connect`, of its name and of what its
+    /// endpoint holds. Those that are not among them are removed: no pick sees them from now on, and their calls go on to their end.
+    ///
+    /// ```
+    /// use plugin_lb::{Balance, BalanceConfig, Endpoint};
+    /// use tower::{BoxError, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let client = |name: &str, port: u16| {
+    ///     let at = format!("{name}:{port}");
+    ///     service_fn(move |(): ()| std::future::ready(Ok::<_, BoxError>(at.clone())))
+    /// };
+    /// let balance = Balance::new(BalanceConfig::default(), [])?;
+    /// let handle = balance.handle();
+    ///
+    /// handle.replace([Endpoint::new("10.0.0.1", 80), Endpoint::new("10.0.0.2", 80)], client)?;
+    /// assert_eq!(balance.clone().oneshot(()).await?, "10.0.0.1:80");
+    ///
+    /// let change = handle.replace([Endpoint::new("10.0.0.2", 80), Endpoint::new("10.0.0.3", 80)], client)?;
+    /// assert_eq!((change.added.len(), change.removed.len()), (1, 1));
+    /// assert_eq!(handle.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When two have one name, or a weight is out of bounds. Then nothing is changed, though `connect` may have been asked.
+    pub fn replace<T>(
+        &self,
+        endpoints: impl IntoIterator<Item = Endpoint<T>>,
+        mut connect: impl FnMut(&str, T) -> S,
+    ) -> Result<ReplacedInstances<S>, MembershipError>
+    where
+        S: Clone,
+    {
+        self.0.change(|_, entries| {
+            let joins = has_takers(entries);
+            let mut left: HashMap<Arc<str>, Entry<S>> =
+                entries.drain(..).map(|entry| (Arc::clone(&entry.member.name), entry)).collect();
+            let (mut names, mut added) = (HashSet::new(), Vec::new());
+            for endpoint in endpoints {
+                check_weight(endpoint.weight, &endpoint.name)?;
+                if !names.insert(Arc::clone(&endpoint.name)) {
+                    return Err(MembershipError::new(Duplicate, endpoint.name));
+                }
+                entries.push(match left.remove(&endpoint.name) {
+                    Some(entry) => entry.offered_as(endpoint),
+                    None => {
+                        let offered = endpoint.enabled;
+                        let name = Arc::clone(&endpoint.name);
+                        let endpoint = endpoint.with_enabled(true).map(|target| connect(&name, target));
+                        let mut entry = Entry::new(endpoint, &self.0);
+                        entry.offered = offered;
+                        if joins {
+                            entry.warmth.begin();
+                        }
+                        added.push(entry.id);
+                        entry
+                    }
+                });
+            }
+            Ok(ReplacedInstances { added, removed: left.into_values().map(RemovedInstance).collect() })
+        })
     }
 
     /// Removes an instance. No pick sees it from now on; calls that are in flight on it go on to their end.
@@ -101,7 +189,11 @@ impl<S> BalanceHandle<S> {
     ///
     /// When there is none of this name.
     pub fn enable_instance(&self, name: &str) -> Result<(), MembershipError> {
-        self.change_one(name, |entry| entry.enabled = true)
+        self.change_one(name, |entry| {
+            if !std::mem::replace(&mut entry.enabled, true) {
+                entry.warmth.begin();
+            }
+        })
     }
 
     /// Stops an instance from taking calls. Those in flight go on to their end.
@@ -134,7 +226,7 @@ impl<S> BalanceHandle<S> {
     /// The settings.
     #[must_use]
     pub fn config(&self) -> BalanceConfig {
-        self.0.load().config
+        self.0.load().config.clone()
     }
 
     /// Changes the settings. Instances and their statistics stay.
@@ -187,6 +279,11 @@ impl<S> BalanceHandle<S> {
     }
 }
 
+/// Whether any takes calls, so that one that joins now joins others.
+fn has_takers<S>(entries: &[Entry<S>]) -> bool {
+    entries.iter().any(Entry::takes_calls)
+}
+
 fn position<S>(entries: &[Entry<S>], name: &str) -> Option<usize> {
     entries.iter().position(|entry| &*entry.member.name == name)
 }
@@ -210,6 +307,17 @@ impl<S> fmt::Debug for BalanceHandle<S> {
         let names: Vec<_> = snapshot.entries.iter().map(|entry| &entry.member.name).collect();
         f.debug_struct("BalanceHandle").field("config", &snapshot.config).field("instances", &names).finish()
     }
+}
+
+/// What came of a whole new set of instances.
+#[derive(Debug)]
+#[must_use = "removed instances may have calls in flight"]
+#[non_exhaustive]
+pub struct ReplacedInstances<S> {
+    /// Those that are new, in their order.
+    pub added: Vec<InstanceId>,
+    /// Those that are not part of it any more.
+    pub removed: Vec<RemovedInstance<S>>,
 }
 
 /// An instance that was removed and may still have calls in flight.

@@ -20,7 +20,8 @@ use crate::{
     estimate::Expected,
     meter::Meter,
     outlier::{Counted, Ejection, Outliers},
-    pick::{Draw, Picker, Pool, View, is_up},
+    pick::{Draw, Tiers, View, is_up, places},
+    slow_start::{SlowStart, Warmth},
     turns::Turns,
 };
 
@@ -31,15 +32,18 @@ pub(crate) struct Membership<S> {
     /// Held while a snapshot is made from the last one.
     change: Mutex<()>,
     pub(crate) outliers: Arc<Outliers>,
+    /// What its subset is drawn with, so that not every balancer over the same instances has the same.
+    seed: u64,
 }
 
 impl<S> Membership<S> {
     pub(crate) fn new(config: BalanceConfig) -> Self {
         Self {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(config, Vec::new())),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(config, Vec::new(), 0)),
             turns: Turns::new(),
             change: Mutex::new(()),
             outliers: Arc::default(),
+            seed: fastrand::u64(..),
         }
     }
 
@@ -50,11 +54,13 @@ impl<S> Membership<S> {
     ) -> Result<T, E> {
         let _guard: MutexGuard<'_, ()> = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let present = self.snapshot.load();
-        let (mut config, mut entries) = (present.config, present.entries.clone());
+        let (mut config, mut entries) = (present.config.clone(), present.entries.clone());
         let result = change(&mut config, &mut entries)?;
-        let snapshot = Snapshot::new(config, entries);
-        self.outliers
-            .watch(config.outlier(), snapshot.enabled.iter().map(|entry| Arc::clone(&entry.meter) as Arc<dyn Counted>));
+        let snapshot = Snapshot::new(config, entries, self.seed);
+        self.outliers.watch(
+            snapshot.config.outlier(),
+            snapshot.enabled.iter().map(|entry| Arc::clone(&entry.meter) as Arc<dyn Counted>),
+        );
         self.snapshot.store(Arc::new(snapshot));
         Ok(result)
     }
@@ -72,8 +78,6 @@ impl<S> Deref for Membership<S> {
 pub(crate) struct Member<S> {
     pub(crate) id: InstanceId,
     pub(crate) name: Arc<str>,
-    pub(crate) priority: i32,
-    pub(crate) zone: Option<Arc<str>>,
     pub(crate) slots: Slots<S>,
     pub(crate) meter: Arc<Meter>,
     /// Leased by responses whose body is followed to its end.
@@ -87,8 +91,14 @@ pub(crate) struct Member<S> {
 pub(crate) struct Entry<S> {
     pub(crate) id: InstanceId,
     pub(crate) weight: u32,
+    pub(crate) priority: i32,
+    pub(crate) zone: Option<Arc<str>>,
+    /// What the operator says.
     pub(crate) enabled: bool,
-    health: Option<Arc<HealthCell>>,
+    /// What who found it says.
+    pub(crate) offered: bool,
+    pub(crate) warmth: Arc<Warmth>,
+    pub(crate) health: Option<Arc<HealthCell>>,
     /// Where outliers are ejected.
     ejection: Option<Arc<Ejection>>,
     pub(crate) meter: Arc<Meter>,
@@ -102,14 +112,24 @@ impl<S: Clone> Entry<S> {
         let member = Member {
             id: InstanceId::next(),
             name,
-            priority,
-            zone,
             slots: Slots::new(service),
             bodies: Striped::from_arc(Arc::clone(&meter)),
             meter: Arc::clone(&meter),
             home: Arc::downgrade(home),
         };
-        Self { id: member.id, weight, enabled, health, ejection: None, meter, member: Striped::new(member) }
+        Self {
+            id: member.id,
+            weight,
+            priority,
+            zone,
+            enabled,
+            offered: true,
+            warmth: Arc::default(),
+            health,
+            ejection: None,
+            meter,
+            member: Striped::new(member),
+        }
     }
 }
 
@@ -118,6 +138,23 @@ impl<S> Entry<S> {
     pub(crate) fn in_flight(&self) -> usize {
         let bodies = if self.meter.has_followed() { self.member.bodies.leases() } else { 0 };
         self.member.leases() + bodies
+    }
+
+    /// The same instance, as it is found now.
+    pub(crate) fn offered_as<T>(mut self, endpoint: Endpoint<T>) -> Self {
+        let was_taking_calls = self.takes_calls();
+        let Endpoint { weight, priority, enabled, zone, health, .. } = endpoint;
+        (self.weight, self.priority, self.zone, self.offered) = (weight, priority, zone, enabled);
+        self.health = health.or(self.health);
+        if self.takes_calls() && !was_taking_calls {
+            self.warmth.begin();
+        }
+        self
+    }
+
+    /// Whether a call may go to it at all.
+    pub(crate) fn takes_calls(&self) -> bool {
+        self.enabled && self.offered
     }
 
     /// What is left of its ejection, where outliers are ejected.
@@ -136,7 +173,11 @@ impl<S> Clone for Entry<S> {
         Self {
             id: self.id,
             weight: self.weight,
+            priority: self.priority,
+            zone: self.zone.clone(),
             enabled: self.enabled,
+            offered: self.offered,
+            warmth: Arc::clone(&self.warmth),
             health: self.health.clone(),
             ejection: self.ejection.clone(),
             meter: Arc::clone(&self.meter),
@@ -156,7 +197,15 @@ impl<S> View for Entry<S> {
     }
 
     fn priority(&self) -> i32 {
-        self.member.priority
+        self.priority
+    }
+
+    fn name(&self) -> &str {
+        &self.member.name
+    }
+
+    fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
     }
 
     #[inline]
@@ -187,22 +236,27 @@ pub(crate) struct Snapshot<S> {
     pub(crate) config: BalanceConfig,
     /// Every instance, in the order in which they joined.
     pub(crate) entries: Vec<Entry<S>>,
-    /// The enabled ones, which the picker knows by their index here.
+    /// Those that take calls, in the order of their tiers, which know them by their index here.
     pub(crate) enabled: Box<[Entry<S>]>,
     names: HashMap<Arc<str>, usize>,
-    picker: Picker,
+    tiers: Tiers,
+    slow_start: Option<SlowStart>,
 }
 
 impl<S> Snapshot<S> {
-    fn new(config: BalanceConfig, mut entries: Vec<Entry<S>>) -> Self {
+    fn new(config: BalanceConfig, mut entries: Vec<Entry<S>>, seed: u64) -> Self {
         for entry in &mut entries {
             entry.meter.follow_peaks(config.strategy().follows_peaks());
             entry.ejection = config.outlier().map(|_| Arc::clone(&entry.meter.ejection));
         }
-        let enabled: Box<[Entry<S>]> = entries.iter().filter(|entry| entry.enabled).cloned().collect();
+        let takers: Vec<Entry<S>> = entries.iter().filter(|entry| entry.takes_calls()).cloned().collect();
+        let mut placed: Vec<_> = places(&config, &takers, seed).into_iter().zip(takers).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        let (places, enabled): (Vec<_>, Vec<_>) = placed.into_iter().unzip();
         let names = enabled.iter().enumerate().map(|(index, entry)| (Arc::clone(&entry.member.name), index)).collect();
-        let picker = Picker::build(config.strategy(), &enabled, enabled.iter().map(|entry| &*entry.member.name));
-        Self { config, entries, enabled, names, picker }
+        let tiers = Tiers::build(&config, &enabled, &places);
+        let slow_start = SlowStart::new(&config, enabled.iter().map(|entry| &*entry.warmth));
+        Self { config, entries, enabled: enabled.into(), names, tiers, slow_start }
     }
 
     /// Whether a call that one instance does not take can go to another.
@@ -224,12 +278,16 @@ impl<S> Snapshot<S> {
         failed: &[InstanceId],
         now: Option<Instant>,
     ) -> Option<usize> {
-        let pool = Pool::new(entries, hints.tried(), failed);
         let mut preferred = hints.preferred().iter().filter_map(|name| self.names.get(&**name).copied());
-        if let Some(index) = preferred.find(|index| pool.is_agreeable(*index)) {
+        if let Some(index) = preferred.find(|index| Tiers::is_agreeable(entries, hints.tried(), failed, *index)) {
             return Some(index);
         }
-        self.picker.pick(&pool, &Live { turns, hints, now })
+        let live = Live { turns, hints, now };
+        let pick = |tried: &[InstanceId]| self.tiers.pick(entries, tried, failed, &live);
+        match &self.slow_start {
+            Some(slow_start) => slow_start.pick(entries, hints.tried(), &live, pick),
+            None => pick(hints.tried()),
+        }
     }
 }
 

@@ -34,6 +34,29 @@ static TABLE: Table = Table::new(
             "When an instance that fails while others do not gets no calls for a time.",
         )
         .default("off"),
+        Key::new(
+            "panic_threshold",
+            Kind::number(0.0, 1.0),
+            "While a smaller share of the instances is up, all are picked as if they were healthy. 0: only when none is up.",
+        )
+        .default("0.0"),
+        Key::new(
+            "slow_start",
+            Kind::time(),
+            "How long an instance that joins others, or comes back, takes to have its whole share. Not read where a key decides.",
+        ),
+        Key::new(
+            "subset",
+            Kind::integer(1, 1_000_000),
+            "How many of the instances take the calls, as long as they can. Without it: all.",
+        ),
+        Key::new("zone", Kind::Text, "Where this is: the instances of this zone take the calls, as long as they can."),
+        Key::new(
+            "overprovisioning",
+            Kind::number(1.0, 1000.0),
+            "How much more than its share an instance can take, before calls go to another zone or a lower priority.",
+        )
+        .default("1.4"),
     ],
 );
 
@@ -43,12 +66,20 @@ impl Settings for BalanceConfig {
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
         let default = Self::default();
         let outlier = values.section("outlier").filter(|outlier| outlier.bool("enabled") != Some(false));
-        Self::builder()
+        let builder = Self::builder()
             .with_strategy(values.word("strategy").and_then(Strategy::parse).unwrap_or(default.strategy()))
             .with_failover(values.bool("failover").unwrap_or(default.failover()))
             .with_pick_timeout(values.time("pick_timeout").unwrap_or(default.pick_timeout()))
             .with_outlier(outlier.map(OutlierConfig::from_values).transpose().map_err(|error| error.within("outlier"))?)
-            .build()
+            .with_panic_threshold(values.number("panic_threshold").unwrap_or(default.panic_threshold()))
+            .with_slow_start(values.time("slow_start"))
+            .with_subset(values.integer("subset"))
+            .with_overprovisioning(values.number("overprovisioning").unwrap_or(default.overprovisioning()));
+        match values.text("zone") {
+            Some(zone) => builder.with_zone(zone),
+            None => builder,
+        }
+        .build()
     }
 
     fn to_values(&self) -> Values {
@@ -57,6 +88,11 @@ impl Settings for BalanceConfig {
             .with("failover", self.failover())
             .with("pick_timeout", self.pick_timeout())
             .with("outlier", self.outlier().map(|outlier| values_of(&outlier, &OUTLIER).with("enabled", true)))
+            .with("panic_threshold", self.panic_threshold())
+            .with("slow_start", self.slow_start())
+            .with("subset", self.subset())
+            .with("zone", self.zone().map(str::to_owned))
+            .with("overprovisioning", self.overprovisioning())
     }
 }
 

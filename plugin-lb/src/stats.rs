@@ -61,10 +61,10 @@ impl InstanceStats {
         Self {
             id: member.id,
             name: Arc::clone(&member.name),
-            zone: member.zone.clone(),
+            zone: entry.zone.clone(),
             weight: entry.weight,
-            priority: member.priority,
-            enabled: entry.enabled,
+            priority: entry.priority,
+            enabled: entry.takes_calls(),
             health: entry.health(),
             active,
             total: totals.succeeded + totals.failed + totals.neither + active,

@@ -95,6 +95,11 @@ impl Strategy {
         matches!(self, Self::LeastLatency | Self::PeakEwma)
     }
 
+    /// Whether the affinity key of a call decides where it goes.
+    pub(crate) const fn reads_key(self) -> bool {
+        matches!(self, Self::ConsistentHash | Self::Maglev)
+    }
+
     /// Whether a slow answer is taken at its word at once, and a fast one only with time.
     pub(crate) const fn follows_peaks(self) -> bool {
         matches!(self, Self::PeakEwma)

@@ -195,7 +195,7 @@ async fn what_was_sent_and_what_is_the_callers_own_mistake_are_tried_on_no_other
 async fn with_failover_off_the_first_error_is_the_answer() {
     let config = BalanceConfig::builder().with_failover(false).build().expect("valid");
     let (dead, live) = (Instance::new("dead", Does::RefuseConnection), Instance::new("live", Does::Answer));
-    let mut balance = balance_with(config, [&dead, &live]);
+    let mut balance = balance_with(config.clone(), [&dead, &live]);
     assert_eq!(call(&mut balance).await.expect_err("no failover").code(), Code::ConnectionFailed);
     let unready = Instance::new("unready", Does::Answer).failing_readiness();
     let mut balance = balance_with(config, [&unready, &live]);

@@ -26,7 +26,7 @@ async fn a_call_dropped_at_any_poll_point_leaves_nothing_in_flight() {
         ];
         let mut finished_at = None;
         for polls in 0..12 {
-            let mut balance = balance_with(config, &instances);
+            let mut balance = balance_with(config.clone(), &instances);
             let finished = poll_at_most(call(&mut balance), polls).await;
             assert_eq!(active(&balance), 0, "{strategy}, dropped after {polls} polls");
             let picks: u64 = balance.handle().stats().iter().map(|stats| stats.total).sum();

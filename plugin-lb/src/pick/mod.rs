@@ -12,9 +12,10 @@ mod numbers;
 mod p2c;
 mod peak_ewma;
 mod pool;
-mod priority;
 mod random;
 mod round_robin;
+mod standing;
+mod tiers;
 mod two;
 mod weighted_random;
 mod weighted_round_robin;
@@ -25,6 +26,7 @@ mod tests;
 use plugin_core::clock::Instant;
 
 pub(crate) use pool::{Pool, View, is_up};
+pub(crate) use tiers::{Tiers, places};
 
 use crate::Strategy;
 
@@ -36,7 +38,6 @@ pub(crate) enum Picker {
     LeastLatency,
     WeightedRandom(weighted_random::Alias),
     ConsistentHash(consistent_hash::Ring),
-    Priority(priority::Levels),
     WeightedRoundRobin(weighted_round_robin::Schedule),
     P2c(weighted_random::Alias),
     PeakEwma,
@@ -44,7 +45,7 @@ pub(crate) enum Picker {
     Maglev(maglev::Table),
 }
 
-/// Where a strategy draws its numbers from. Each is asked for at most once per pick, and only where it is needed.
+/// Where a strategy draws its numbers from. Each is asked for only where it is needed, and a turn at most once per pick.
 pub(crate) trait Draw {
     /// A number that counts up.
     fn turn(&self) -> u64;
@@ -59,29 +60,29 @@ pub(crate) trait Draw {
 }
 
 impl Picker {
-    /// The strategy for these instances. `names` are their names, in the same order.
-    pub(crate) fn build<'n, V: View>(strategy: Strategy, views: &[V], names: impl Iterator<Item = &'n str>) -> Self {
+    /// The strategy for these instances.
+    pub(crate) fn build<V: View>(strategy: Strategy, views: &[V]) -> Self {
         let weights = || views.iter().map(View::weight);
+        let named = || views.iter().map(|view| (view.name(), view.weight()));
         match strategy {
-            Strategy::RoundRobin => Self::RoundRobin,
+            // What is of one priority takes turns; which priority it is, its tier decides.
+            Strategy::RoundRobin | Strategy::Priority => Self::RoundRobin,
             Strategy::Random => Self::Random,
             Strategy::LeastConnections => Self::LeastConnections,
             Strategy::LeastLatency => Self::LeastLatency,
             Strategy::WeightedRandom => Self::WeightedRandom(weighted_random::Alias::build(weights())),
-            Strategy::ConsistentHash => Self::ConsistentHash(consistent_hash::Ring::build(names.zip(weights()))),
-            Strategy::Priority => Self::Priority(priority::Levels::build(views.iter().map(View::priority))),
+            Strategy::ConsistentHash => Self::ConsistentHash(consistent_hash::Ring::build(named())),
             Strategy::WeightedRoundRobin => {
                 Self::WeightedRoundRobin(weighted_round_robin::Schedule::build(weights().collect()))
             }
             Strategy::P2c => Self::P2c(weighted_random::Alias::build(weights())),
             Strategy::PeakEwma => Self::PeakEwma,
-            Strategy::Maglev => Self::Maglev(maglev::Table::build(names.zip(weights()))),
+            Strategy::Maglev => Self::Maglev(maglev::Table::build(named())),
             Strategy::LeastRequest => Self::LeastRequest(weighted_random::Alias::build(weights())),
         }
     }
 
-    /// The index of the instance that takes the call. `None` when each of them failed this very call already, or the
-    /// only ones left are Offline while others are not.
+    /// The index of the instance of the pool that takes the call, or `None` as in [`Tiers::pick`].
     #[inline]
     pub(crate) fn pick<V: View>(&self, pool: &Pool<'_, V>, draw: &impl Draw) -> Option<usize> {
         let picked = match self {
@@ -91,7 +92,6 @@ impl Picker {
             Self::LeastLatency => least_latency::pick(pool, draw.turn(), || draw.ticket(), draw.now()),
             Self::WeightedRandom(alias) => alias.pick(pool, draw.ticket()),
             Self::ConsistentHash(ring) => ring.pick(pool, draw.affinity().unwrap_or_else(|| draw.ticket())),
-            Self::Priority(levels) => levels.pick(pool, draw.turn(), draw.priority()),
             Self::WeightedRoundRobin(schedule) => schedule.pick(pool, draw.turn()),
             Self::P2c(alias) => p2c::pick(alias, pool, draw.ticket()),
             Self::PeakEwma => peak_ewma::pick(pool, draw.turn(), draw.ticket(), draw.now()),

@@ -10,6 +10,8 @@ pub(crate) trait View {
     fn id(&self) -> InstanceId;
     fn weight(&self) -> u32;
     fn priority(&self) -> i32;
+    fn name(&self) -> &str;
+    fn zone(&self) -> Option<&str>;
     fn health(&self) -> HealthState;
     /// Its health, and whether it is up by its checks: it may be worse than they say, since it is ejected.
     fn health_and_up(&self) -> (HealthState, bool) {
@@ -30,18 +32,36 @@ pub(crate) trait View {
 /// 2. those that it was tried on, in the same order.
 ///
 /// Offline instances are skipped, and one that is ejected as an outlier is as good as one that is Unhealthy. Where not one instance is
-/// Healthy, Unknown or Degraded by its checks, health is ignored altogether, since a call that may fail is better than one that must.
+/// Healthy, Unknown or Degraded by its checks, health is ignored altogether, since a call that may fail is better than one that must;
+/// and so it is [in panic](Self::in_panic).
 pub(crate) struct Pool<'a, V> {
     views: &'a [V],
     /// Avoided: earlier attempts failed there.
     tried: &'a [InstanceId],
     /// Excluded: this attempt failed there.
     failed: &'a [InstanceId],
+    /// Too few of them are up: all are taken for healthy.
+    in_panic: bool,
+    /// Others than these are up: a call that may fail here need not.
+    others_are_up: bool,
 }
 
 impl<'a, V: View> Pool<'a, V> {
     pub(crate) fn new(views: &'a [V], tried: &'a [InstanceId], failed: &'a [InstanceId]) -> Self {
-        Self { views, tried, failed }
+        Self { views, tried, failed, in_panic: false, others_are_up: false }
+    }
+
+    /// Says whether too few are up for health to mean anything.
+    #[inline]
+    pub(crate) fn in_panic(mut self, in_panic: bool) -> Self {
+        self.in_panic = in_panic;
+        self
+    }
+
+    /// Says whether there are others, which are up.
+    pub(crate) fn beside(mut self, others_are_up: bool) -> Self {
+        self.others_are_up = others_are_up;
+        self
     }
 
     #[inline]
@@ -64,7 +84,7 @@ impl<'a, V: View> Pool<'a, V> {
     #[inline]
     pub(crate) fn is_first(&self, index: usize) -> bool {
         let view = &self.views[index];
-        matches!(view.health(), HealthState::Healthy | HealthState::Unknown)
+        (self.in_panic || matches!(view.health(), HealthState::Healthy | HealthState::Unknown))
             && !self.tried.contains(&view.id())
             && !self.failed.contains(&view.id())
     }
@@ -86,13 +106,18 @@ impl<'a, V: View> Pool<'a, V> {
             return NEVER;
         }
         let health = match health {
-            _ if ignore_health => 0,
+            _ if ignore_health || self.in_panic => 0,
             HealthState::Unknown | HealthState::Healthy => 0,
             HealthState::Degraded => 1,
             HealthState::Unhealthy => 2,
             HealthState::Offline => return NEVER,
         };
         health + if self.tried.contains(&view.id()) { 3 } else { 0 }
+    }
+
+    /// Whether one of them is up by its checks.
+    pub(crate) fn is_one_up(&self) -> bool {
+        self.views.iter().any(|view| view.health_and_up().1)
     }
 
     /// The best class that is not empty. `None` when all are. Reads the health of each instance once: it may change at
@@ -108,7 +133,7 @@ impl<'a, V: View> Pool<'a, V> {
                 best.add(index, self.class_with(index, health, best.ignore_health));
             }
         }
-        let best = if is_one_up { healthy } else { any };
+        let best = if is_one_up || self.others_are_up { healthy } else { any };
         (best.class != NEVER).then_some(best)
     }
 
@@ -176,6 +201,11 @@ impl<V: View> Best<'_, '_, V> {
         } else if class == self.class {
             self.count += 1;
         }
+    }
+
+    /// How good they are; lower is better.
+    pub(crate) fn class(&self) -> u8 {
+        self.class
     }
 
     /// One of them, also when it is none any more.

@@ -4,6 +4,8 @@ mod down;
 mod golden;
 mod keys;
 mod maglev;
+mod standing;
+mod tiers;
 mod two;
 
 use std::cell::Cell;
@@ -11,8 +13,8 @@ use std::cell::Cell;
 use plugin_core::{HealthState, InstanceId, clock::Instant};
 use proptest::prelude::*;
 
-use super::{Draw, Picker, Pool, View, weighted_round_robin::Schedule};
-use crate::{Strategy, estimate::Expected};
+use super::{Draw, Picker, Pool, Tiers, View, places, weighted_round_robin::Schedule};
+use crate::{BalanceConfig, Strategy, estimate::Expected};
 
 #[derive(Clone, Debug)]
 struct Fake {
@@ -20,6 +22,7 @@ struct Fake {
     name: String,
     weight: u32,
     priority: i32,
+    zone: Option<&'static str>,
     health: HealthState,
     in_flight: usize,
     latency: Option<f32>,
@@ -37,6 +40,14 @@ impl View for Fake {
 
     fn priority(&self) -> i32 {
         self.priority
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn zone(&self) -> Option<&str> {
+        self.zone
     }
 
     fn health(&self) -> HealthState {
@@ -58,6 +69,7 @@ fn fakes(count: usize) -> Vec<Fake> {
         name: format!("instance-{index}"),
         weight: 1,
         priority: 0,
+        zone: None,
         health: HealthState::Unknown,
         in_flight: 0,
         latency: None,
@@ -109,16 +121,51 @@ impl Draw for Seeded {
 }
 
 fn picker(strategy: Strategy, fakes: &[Fake]) -> Picker {
-    Picker::build(strategy, fakes, fakes.iter().map(|fake| fake.name.as_str()))
+    Picker::build(strategy, fakes)
+}
+
+/// The tiers of these instances, which know them by their index in a list that is in order.
+struct Tiered {
+    tiers: Tiers,
+    order: Vec<usize>,
+}
+
+impl Tiered {
+    fn new(config: &BalanceConfig, fakes: &[Fake], seed: u64) -> Self {
+        let places = places(config, fakes, seed);
+        let mut order: Vec<_> = (0..fakes.len()).collect();
+        order.sort_by_key(|index| places[*index]);
+        let sorted: Vec<_> = order.iter().map(|index| places[*index]).collect();
+        Self { tiers: Tiers::build(config, &in_order(fakes, &order), &sorted), order }
+    }
+
+    /// Calls go to the next priority only when nobody of a higher one is up.
+    fn strict(strategy: Strategy, fakes: &[Fake]) -> Self {
+        let config = BalanceConfig::builder().with_strategy(strategy).with_overprovisioning(1000.0);
+        Self::new(&config.build().expect("valid"), fakes, 0)
+    }
+
+    fn pick(&self, fakes: &[Fake], tried: &[InstanceId], draw: &Seeded) -> Option<usize> {
+        self.tiers.pick(&in_order(fakes, &self.order), tried, &[], draw).map(|index| self.order[index])
+    }
+
+    /// How often each is picked in so many picks.
+    fn spread(&self, fakes: &[Fake], picks: usize, draw: &Seeded) -> Vec<usize> {
+        let (fakes, mut counts) = (in_order(fakes, &self.order), vec![0; fakes.len()]);
+        for _ in 0..picks {
+            counts[self.order[self.tiers.pick(&fakes, &[], &[], draw).expect("there is one")]] += 1;
+        }
+        counts
+    }
+}
+
+fn in_order(fakes: &[Fake], order: &[usize]) -> Vec<Fake> {
+    order.iter().map(|index| fakes[*index].clone()).collect()
 }
 
 /// How often each is picked in so many picks.
 fn spread(strategy: Strategy, fakes: &[Fake], picks: usize) -> Vec<usize> {
-    let (picker, draw) = (picker(strategy, fakes), Seeded::new());
-    let pool = Pool::new(fakes, &[], &[]);
-    let mut counts = vec![0; fakes.len()];
-    (0..picks).for_each(|_| counts[picker.pick(&pool, &draw).expect("there is one")] += 1);
-    counts
+    Tiered::strict(strategy, fakes).spread(fakes, picks, &Seeded::new())
 }
 
 fn assert_shares(counts: &[usize], weights: &[u32], tolerance: f64) {
@@ -221,8 +268,9 @@ fn priority_takes_the_highest_that_is_healthy_and_falls_back_level_by_level() {
 fn a_request_of_low_priority_leaves_the_best_instances_free() {
     let mut fakes = fakes(3);
     fakes.iter_mut().zip([10, 5, 5]).for_each(|(fake, priority)| fake.priority = priority);
-    let (picker, draw) = (picker(Strategy::Priority, &fakes), Seeded { priority: -1, ..Seeded::new() });
-    let pick = |fakes: &[Fake]| picker.pick(&Pool::new(fakes, &[], &[]), &draw).expect("there is one");
+    let draw = Seeded { priority: -1, ..Seeded::new() };
+    let pick =
+        |fakes: &[Fake]| Tiered::strict(Strategy::Priority, fakes).pick(fakes, &[], &draw).expect("there is one");
     assert_eq!([pick(&fakes), pick(&fakes)], [1, 2]);
     (fakes[1].health, fakes[2].health) = (HealthState::Offline, HealthState::Offline);
     assert_eq!(pick(&fakes), 0, "the best are for all when there is no other");
@@ -292,7 +340,8 @@ prop_compose! {
         (1_u32..2000, -3_i32..3, health(), 0_usize..4, prop::option::of(1e3_f32..1e9)), 1..40,
     )) -> Vec<Fake> {
         all.into_iter().enumerate().map(|(index, (weight, priority, health, in_flight, latency))| Fake {
-            id: InstanceId::next(), name: index.to_string(), weight, priority, health, in_flight, latency, failing: None,
+            id: InstanceId::next(), name: index.to_string(), weight, priority,
+            zone: None, health, in_flight, latency, failing: None,
         }).collect()
     }
 }
@@ -328,6 +377,14 @@ impl View for Flapping {
 
     fn priority(&self) -> i32 {
         self.fake.priority
+    }
+
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn zone(&self) -> Option<&str> {
+        None
     }
 
     fn health(&self) -> HealthState {

@@ -106,9 +106,8 @@ fn expected_by_priority(fakes: &[Fake], request: i16) -> Vec<usize> {
     let of = |priorities: &mut dyn Iterator<Item = i32>| if request < 0 { priorities.min() } else { priorities.max() };
     let is_up = |fake: &Fake| fake.health == HealthState::Unknown;
     let wanted = of(&mut fakes.iter().filter(|fake| is_up(fake)).map(|fake| fake.priority));
-    // A round is as long as those have it that the turns are counted out to.
-    let level = of(&mut fakes.iter().map(|fake| fake.priority));
-    let round = fakes.iter().filter(|fake| Some(fake.priority) == level).count();
+    // A round is as long as those are many that the turns are counted out to.
+    let round = fakes.iter().filter(|fake| Some(fake.priority) == wanted).count();
     fakes.iter().map(|fake| if is_up(fake) && Some(fake.priority) == wanted { round } else { 0 }).collect()
 }
 
@@ -120,14 +119,11 @@ fn a_request_takes_the_highest_or_the_lowest_that_are_up_in_turn_however_many_th
             for (index, fake) in fakes.iter_mut().enumerate() {
                 fake.priority = (index * 7 % levels) as i32 - 1;
             }
-            let picker = picker(Strategy::Priority, &fakes);
+            let tiers = Tiered::strict(Strategy::Priority, &fakes);
             for request in [i16::MIN, -1, 0, 1, i16::MAX] {
                 let draw = Seeded { priority: request, ..Seeded::new() };
                 let expected = expected_by_priority(&fakes, request);
-                let mut counts = vec![0; count];
-                for _ in 0..expected.iter().sum() {
-                    counts[picker.pick(&Pool::new(&fakes, &[], &[]), &draw).expect("one is up")] += 1;
-                }
+                let counts = tiers.spread(&fakes, expected.iter().sum(), &draw);
                 assert_eq!(counts, expected, "{count} of {levels} levels, down {down:b}, request {request}");
             }
         }

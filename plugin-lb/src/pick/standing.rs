@@ -1,0 +1,154 @@
+//! How calls are shared among tiers by what is up in each, and which are in panic: counted when the health of something changes, and
+//! read with each pick.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use super::View;
+
+/// What was counted last. Two threads that count at the same time may mix what they write; who has counted for an older number of
+/// changes makes the next pick count anew, so that it is right soon after.
+pub(super) struct Standing {
+    /// The number of changes that it was counted for.
+    counted: AtomicU64,
+    tiers: Box<[TierStanding]>,
+    panic_threshold: f64,
+    overprovisioning: f64,
+}
+
+#[derive(Default)]
+struct TierStanding {
+    /// Its share of the calls and those of all tiers before it, in parts of 2^32.
+    until: AtomicU32,
+    /// The same where the last tier is the first to be asked.
+    until_back: AtomicU32,
+    in_panic: AtomicBool,
+}
+
+/// How many instances of a tier there are, and are up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Level {
+    pub(super) all: usize,
+    pub(super) up: usize,
+}
+
+impl Level {
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than fifteen digits")]
+    fn up_share(self) -> f64 {
+        if self.all == 0 { 0.0 } else { self.up as f64 / self.all as f64 }
+    }
+
+    /// The part of all calls that it can take.
+    fn capacity(self, overprovisioning: f64) -> f64 {
+        (self.up_share() * overprovisioning).min(1.0)
+    }
+}
+
+/// The share of the calls of each tier, the first one asked first.
+///
+/// After Envoy's priority levels: what is up of a tier can take `overprovisioning` times its own share of the load. What a tier cannot
+/// take goes on to the next; where all together cannot take all, each takes more in the same measure.
+pub(super) fn shares(levels: &[Level], overprovisioning: f64) -> Vec<f64> {
+    let total = levels.iter().map(|level| level.capacity(overprovisioning)).sum::<f64>().min(1.0);
+    if total == 0.0 {
+        // None is better than another, so the order decides.
+        return levels.iter().enumerate().map(|(index, _)| if index == 0 { 1.0 } else { 0.0 }).collect();
+    }
+    let mut left = 1.0_f64;
+    let mut take = |level: &Level| {
+        let share = (level.capacity(overprovisioning) / total).min(left);
+        left -= share;
+        share
+    };
+    levels.iter().map(&mut take).collect()
+}
+
+/// Which tiers are in panic: where a smaller share than `threshold` is up, and the other tiers cannot take the calls.
+pub(super) fn panics(levels: &[Level], threshold: f64, overprovisioning: f64) -> Vec<bool> {
+    let total: f64 = levels.iter().map(|level| level.capacity(overprovisioning)).sum();
+    let others = |level: &Level| total - level.capacity(overprovisioning);
+    levels.iter().map(|level| level.up_share() < threshold && others(level) < 1.0).collect()
+}
+
+impl Standing {
+    pub(super) fn new(tiers: usize, panic_threshold: f64, overprovisioning: f64) -> Self {
+        Self {
+            counted: AtomicU64::new(u64::MAX),
+            tiers: (0..tiers).map(|_| TierStanding::default()).collect(),
+            panic_threshold,
+            overprovisioning,
+        }
+    }
+
+    /// Whether anything depends on it where there is one tier.
+    #[inline]
+    pub(super) fn is_needed(&self) -> bool {
+        self.panic_threshold > 0.0
+    }
+
+    #[inline]
+    pub(super) fn is_of(&self, changes: u64) -> bool {
+        // Acquire, with the Release of `count`: who sees the number sees what was counted.
+        self.counted.load(Ordering::Acquire) == changes
+    }
+
+    #[inline]
+    pub(super) fn panics(&self, tier: usize) -> bool {
+        self.tiers.get(tier).is_some_and(|tier| tier.in_panic.load(Ordering::Relaxed))
+    }
+
+    /// The tier that a call goes to.
+    #[inline]
+    pub(super) fn choose(&self, is_back: bool, ticket: impl FnOnce() -> u64) -> usize {
+        let last = self.tiers.len().saturating_sub(1);
+        let until = |tier: &TierStanding| if is_back { &tier.until_back } else { &tier.until }.load(Ordering::Relaxed);
+        // On a good day the first takes all, and no number is drawn.
+        let first = if is_back { last } else { 0 };
+        if self.tiers.get(first).is_none_or(|tier| until(tier) == u32::MAX) {
+            return first;
+        }
+        let chosen = if is_back {
+            by_share(ticket(), self.tiers.iter().rev().map(until)).map(|back| last - back)
+        } else {
+            by_share(ticket(), self.tiers.iter().map(until))
+        };
+        chosen.unwrap_or(first)
+    }
+
+    #[cold]
+    pub(super) fn count<'v, V: View + 'v>(&self, changes: u64, tiers: impl Iterator<Item = &'v [V]>) {
+        let level =
+            |views: &[V]| Level { all: views.len(), up: views.iter().filter(|view| view.health_and_up().1).count() };
+        let mut levels: Vec<Level> = tiers.map(level).collect();
+        let panics = panics(&levels, self.panic_threshold, self.overprovisioning);
+        let forth = summed(&shares(&levels, self.overprovisioning));
+        levels.reverse();
+        let back = summed(&shares(&levels, self.overprovisioning));
+        // Relaxed: `counted` is what publishes them.
+        for (tier, ((until, back), in_panic)) in
+            self.tiers.iter().zip(forth.into_iter().zip(back.into_iter().rev()).zip(panics))
+        {
+            tier.until.store(until, Ordering::Relaxed);
+            tier.until_back.store(back, Ordering::Relaxed);
+            tier.in_panic.store(in_panic, Ordering::Relaxed);
+        }
+        self.counted.store(changes, Ordering::Release);
+    }
+}
+
+/// A tier by its share: `until` are the shares summed up, in parts of 2^32.
+fn by_share(ticket: u64, mut until: impl Iterator<Item = u32>) -> Option<usize> {
+    let ticket = u32::try_from(ticket >> 32).unwrap_or(u32::MAX);
+    until.position(|until| ticket < until || until == u32::MAX)
+}
+
+/// Shares summed up, in parts of 2^32. From where all are summed up on it is the largest number, whatever rounding has left.
+fn summed(shares: &[f64]) -> Vec<u32> {
+    let mut sum = 0.0;
+    let until = |share: &f64| {
+        sum += share;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+        let until = (sum * 4_294_967_296.0) as u32;
+        if sum > 1.0 - 1e-9 { u32::MAX } else { until }
+    };
+    shares.iter().map(until).collect()
+}
