@@ -10,12 +10,12 @@ use plugin_core::{
     Judgement, Verdict,
     classify::Cause,
     clock::{self, Instant, nanos},
+    events::Journal,
     sync::Pad,
 };
 
 use crate::{
-    Cancelled, CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason,
-    event::Journal,
+    Cancelled, CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Event, Events, Reason,
     machine::{Evidence, Machine, Ticket},
     published::{PublishedState, time_left},
     refusal::Refusal,
@@ -29,7 +29,7 @@ pub(crate) struct Circuit {
     hot: Pad<PublishedState>,
     successes: SuccessCounters,
     machine: Mutex<Machine>,
-    journal: OnceLock<Arc<Journal>>,
+    journal: OnceLock<Arc<Journal<Event>>>,
 }
 
 /// What a call that passed brings back.
@@ -237,7 +237,7 @@ impl Circuit {
         let news = machine.news.take();
         let journal = news.and_then(|event| {
             let journal = self.journal.get()?;
-            journal.push(*event);
+            journal.push(event.sequence, *event);
             Some(journal)
         });
         drop(machine);

@@ -12,6 +12,7 @@ mod config_error;
 mod context;
 pub mod deadline;
 mod error;
+pub mod events;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;

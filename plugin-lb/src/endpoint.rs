@@ -69,7 +69,7 @@ impl<S> Endpoint<S> {
         self
     }
 
-    /// Says where it runs. For those who read the statistics; no strategy reads it.
+    /// Says where it runs. Those in the [zone](crate::BalanceConfigBuilder::with_zone) of the balancer are preferred.
     pub fn with_zone(mut self, zone: impl Into<Arc<str>>) -> Self {
         self.zone = Some(zone.into());
         self

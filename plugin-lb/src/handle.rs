@@ -10,7 +10,7 @@ use std::{
 use plugin_core::{InstanceId, Rejected};
 
 use crate::{
-    BalanceConfig, Endpoint, Hints, InstanceStats, MembershipError,
+    BalanceConfig, BalanceEvents, Endpoint, Hints, InstanceStats, MembershipError,
     error::MembershipErrorKind::{Duplicate, Unknown, Weight},
     membership::{Entry, Membership},
     picked_instance::PickedInstance,
@@ -255,6 +255,25 @@ impl<S> BalanceHandle<S> {
     pub fn name_of(&self, id: InstanceId) -> Option<Arc<str>> {
         let snapshot = self.0.load();
         snapshot.entries.iter().find(|entry| entry.id == id).map(|entry| Arc::clone(&entry.member.name))
+    }
+
+    /// The events from now on: instances that are ejected as outliers, and those that are back.
+    ///
+    /// ```
+    /// use plugin_lb::{Balance, BalanceConfig, BalanceEvents, Endpoint, OutlierConfig};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = BalanceConfig::builder().with_outlier(OutlierConfig::default()).build()?;
+    /// let balance = Balance::new(config, [Endpoint::new("a", ()), Endpoint::new("b", ())])?;
+    /// let events: BalanceEvents = balance.handle().events();
+    /// tokio::spawn(events.for_each(|event| println!("{}: {:?}", event.name, event.change)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> BalanceEvents {
+        self.0.outliers.events()
     }
 
     /// How many instances there are, the disabled ones included.

@@ -39,6 +39,7 @@ pub use future::ResponseFuture;
 pub use handle::{BalanceHandle, RemovedInstance, ReplacedInstances};
 pub use hints::Hints;
 pub use last_failure::LastFailure;
+pub use outlier::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange};
 pub use outlier::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub use picked_instance::PickedInstance;
 pub use service::Balance;

@@ -19,7 +19,7 @@ use crate::{
     BalanceConfig, Endpoint, Hints,
     estimate::Expected,
     meter::Meter,
-    outlier::{Counted, Ejection, Outliers},
+    outlier::{Counted, Ejection, Known, Outliers},
     pick::{Draw, Tiers, View, is_up, places},
     slow_start::{SlowStart, Warmth},
     turns::Turns,
@@ -59,7 +59,11 @@ impl<S> Membership<S> {
         let snapshot = Snapshot::new(config, entries, self.seed);
         self.outliers.watch(
             snapshot.config.outlier(),
-            snapshot.enabled.iter().map(|entry| Arc::clone(&entry.meter) as Arc<dyn Counted>),
+            snapshot.enabled.iter().map(|entry| Known {
+                id: entry.id,
+                name: Arc::clone(&entry.member.name),
+                counted: Arc::clone(&entry.meter) as Arc<dyn Counted>,
+            }),
         );
         self.snapshot.store(Arc::new(snapshot));
         Ok(result)

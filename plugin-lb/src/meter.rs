@@ -140,7 +140,9 @@ impl Meter {
         match how {
             Settled::Succeeded | Settled::Declined => {
                 cell.succeeded.add(lane, 1);
-                self.ejection.succeeded(started);
+                if self.ejection.succeeded(started) {
+                    self.outliers.returned(&self.ejection);
+                }
             }
             Settled::Failed => {
                 cell.failed.add(lane, 1);

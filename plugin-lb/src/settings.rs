@@ -15,6 +15,20 @@ static OUTLIER: Table = Table::new(
 .over(OutlierConfig::TABLE)
 .switched();
 
+/// The strategies under which an instance may have less than its share for a time. Where a key decides, keys would move twice.
+const WITHOUT_KEY: &[&str] = &[
+    "round-robin",
+    "random",
+    "least-connections",
+    "least-latency",
+    "weighted-random",
+    "priority",
+    "weighted-round-robin",
+    "p2c",
+    "peak-ewma",
+    "least-request",
+];
+
 static TABLE: Table = Table::new(
     "load_balancer",
     "How one of several instances is picked.",
@@ -43,8 +57,9 @@ static TABLE: Table = Table::new(
         Key::new(
             "slow_start",
             Kind::time(),
-            "How long an instance that joins others, or comes back, takes to have its whole share. Not read where a key decides.",
-        ),
+            "How long an instance that joins others, or comes back, takes to have its whole share.",
+        )
+        .only(WITHOUT_KEY),
         Key::new(
             "subset",
             Kind::integer(1, 1_000_000),
@@ -58,7 +73,8 @@ static TABLE: Table = Table::new(
         )
         .default("1.4"),
     ],
-);
+)
+.moded_by("strategy");
 
 impl Settings for BalanceConfig {
     const TABLE: &'static Table = &TABLE;
@@ -97,3 +113,15 @@ impl Settings for BalanceConfig {
 }
 
 plugin_core::serde_by_settings!(BalanceConfig);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_start_is_for_the_strategies_that_have_one() {
+        for strategy in Strategy::ALL {
+            assert_eq!(WITHOUT_KEY.contains(&strategy.as_str()), !strategy.reads_key(), "{strategy}");
+        }
+    }
+}

@@ -10,8 +10,8 @@ use std::{
 
 use plugin_core::{Call, Code, HealthCell, HealthStatus, PluginError, Reply, Sent};
 use plugin_lb::{
-    Balance, BalanceConfig, BalanceHandle, CallEnvelope, Endpoint, FailureRate, InstanceStats, OutlierConfig, Strategy,
-    SuccessRate,
+    Balance, BalanceConfig, BalanceHandle, CallEnvelope, EjectionCause, EjectionChange, Endpoint, FailureRate,
+    InstanceStats, OutlierConfig, Strategy, SuccessRate,
 };
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
@@ -127,6 +127,38 @@ async fn it_comes_back_after_its_time_and_takes_its_share_when_it_is_well() {
     assert_eq!((rig.stats(1).ejections, rig.ejected().len()), (1, 0));
     rig.calls(3, SECOND / 100).await;
     assert_eq!(rig.stats(1).ejections, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_listens_is_told_who_is_ejected_why_for_how_long_and_who_is_back() {
+    let rig = Rig::new(3, in_a_row(5));
+    rig.set(1, FAILS);
+    rig.calls(15, SECOND / 100).await; // nobody listens: the first ejection is told to nobody
+    let mut events = rig.handle().events();
+    assert_eq!(events.try_next(), None);
+    rig.calls(32, SECOND).await; // and the second is
+    let told = events.next().await.expect("it failed again");
+    assert_eq!((told.sequence, &*told.name, told.instance), (2, "i1", rig.stats(1).id));
+    assert_eq!(told.change, EjectionChange::Ejected { cause: EjectionCause::Probation, time: 60 * SECOND });
+    rig.set(1, WELL);
+    rig.calls(60, SECOND).await;
+    let back = events.try_next().expect("it answered a call");
+    assert_eq!((back.sequence, &*back.name, back.change), (3, "i1", EjectionChange::Returned));
+    rig.calls(30, SECOND).await;
+    assert_eq!(events.try_next(), None, "each is told once");
+    rig.set(2, UNREACHED);
+    rig.handle().reconfigure(
+        BalanceConfig::builder()
+            .with_failover(false)
+            .with_outlier(OutlierConfig::builder().with_consecutive_unreached(2).build().expect("valid"))
+            .build()
+            .expect("valid"),
+    );
+    rig.calls(6, SECOND / 100).await;
+    let told = events.try_next().expect("nobody was there twice");
+    assert_eq!(told.change, EjectionChange::Ejected { cause: EjectionCause::Unreached(2), time: 30 * SECOND });
+    drop(rig);
+    assert_eq!(events.next().await, None, "the balancer is gone");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,13 +6,17 @@ use super::value::Value;
 use super::values::Checked;
 
 impl Table {
-    /// The mode that holds in this section, where `outer` is that around it. None (empty) holds where the key that says it
-    /// is absent or wrong: every key has an effect then.
+    /// The mode that holds in this section, where `outer` is that around it. Where the key that says it is absent, its default does;
+    /// where there is none, or it is wrong, no mode (empty) holds, and every key has an effect.
     #[must_use]
     pub fn mode_of(&self, section: &Value, outer: &str) -> String {
         let Some(name) = self.mode else { return outer.to_owned() };
-        let said = self.key(name).zip(section.typed().get(name));
-        match said.and_then(|(key, value)| key.kind.check(value).0) {
+        let said =
+            self.key(name).and_then(|key| match section.typed().get(name).filter(|value| !key.is_absent(value)) {
+                Some(value) => key.kind.check(value).0,
+                None => key.kind.check(&key.default_value()?).0,
+            });
+        match said {
             Some(Checked::Word(word)) => word.to_owned(),
             Some(Checked::Text(text)) => text,
             _ => String::new(),

@@ -48,18 +48,18 @@ impl Ejection {
     }
 
     /// A call went well that began then; [`Instant::ZERO`] where nobody knows when.
+    ///
+    /// Says whether it is back with that.
     #[inline]
-    pub(crate) fn succeeded(&self, began: Instant) {
-        if self.failures.load(Ordering::Relaxed) != 0 || self.on_probation.load(Ordering::Relaxed) {
-            self.succeeded_after_failures(began);
-        }
+    pub(crate) fn succeeded(&self, began: Instant) -> bool {
+        (self.failures.load(Ordering::Relaxed) != 0 || self.on_probation.load(Ordering::Relaxed))
+            && self.succeeded_after_failures(began)
     }
 
     #[cold]
-    fn succeeded_after_failures(&self, began: Instant) {
-        if !self.is_before(began) {
-            self.forget();
-        }
+    fn succeeded_after_failures(&self, began: Instant) -> bool {
+        let counts = !self.is_before(began);
+        if counts { self.forget() } else { false }
     }
 
     /// Whether a call that began then is of before the end of the last ejection: it says nothing of how the instance is since.
@@ -75,11 +75,12 @@ impl Ejection {
         self.forget();
     }
 
+    /// Says whether it was on probation.
     #[cold]
-    fn forget(&self) {
+    fn forget(&self) -> bool {
         self.failures.store(0, Ordering::Relaxed);
         self.unreached.store(0, Ordering::Relaxed);
-        self.on_probation.store(false, Ordering::Relaxed);
+        self.on_probation.swap(false, Ordering::Relaxed)
     }
 
     /// A call has failed. Says how many have one after the other, and of how many in a row nothing was sent.

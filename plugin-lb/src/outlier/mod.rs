@@ -6,10 +6,12 @@
 mod config;
 mod detect;
 mod ejection;
+mod event;
 mod outliers;
 mod settings;
 
 pub use config::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub(crate) use ejection::Ejection;
-pub(crate) use outliers::{Counted, Outliers};
+pub use event::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange};
+pub(crate) use outliers::{Counted, Known, Outliers};
 pub(crate) use settings::values_of;

@@ -4,17 +4,22 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
-use plugin_core::clock::{self, Instant};
+use plugin_core::{
+    InstanceId,
+    clock::{self, Instant},
+    events::Journal,
+};
 
 use super::{
     OutlierConfig,
     detect::{Volume, by_failure, by_success},
     ejection::Ejection,
+    event::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange},
 };
 
 /// What is known of an instance: its calls so far, and whether it is ejected.
@@ -40,6 +45,8 @@ pub(crate) struct Outliers {
     /// Until then as many are ejected as may be.
     full_until: AtomicU64,
     watched: Mutex<Watched>,
+    /// Made when somebody first listens.
+    journal: OnceLock<Arc<Journal<BalanceEvent>>>,
 }
 
 #[derive(Default)]
@@ -48,9 +55,20 @@ struct Watched {
     instances: Vec<Instance>,
     /// When the present interval began.
     since: Instant,
+    /// Of the last event.
+    sequence: u64,
+}
+
+/// An instance that may be ejected.
+pub(crate) struct Known {
+    pub(crate) id: InstanceId,
+    pub(crate) name: Arc<str>,
+    pub(crate) counted: Arc<dyn Counted>,
 }
 
 struct Instance {
+    id: InstanceId,
+    name: Arc<str>,
     counted: Weak<dyn Counted>,
     ejection: Arc<Ejection>,
     /// What was counted when the interval began.
@@ -59,7 +77,7 @@ struct Instance {
 
 impl Outliers {
     /// The settings, and the instances that take calls.
-    pub(crate) fn watch(&self, config: Option<OutlierConfig>, instances: impl Iterator<Item = Arc<dyn Counted>>) {
+    pub(crate) fn watch(&self, config: Option<OutlierConfig>, instances: impl Iterator<Item = Known>) {
         let mut watched = self.watched();
         let before = std::mem::take(&mut watched.instances);
         match &config {
@@ -67,10 +85,10 @@ impl Outliers {
             Some(config) => {
                 let known: HashMap<_, _> =
                     before.iter().map(|known| (Arc::as_ptr(&known.ejection), known.seen)).collect();
-                let instance = |counted: Arc<dyn Counted>| {
+                let instance = |Known { id, name, counted }| {
                     let ejection = Arc::clone(counted.ejection());
                     let seen = known.get(&Arc::as_ptr(&ejection)).copied().unwrap_or_else(|| volume(&*counted));
-                    Instance { counted: Arc::downgrade(&counted), ejection, seen }
+                    Instance { id, name, counted: Arc::downgrade(&counted), ejection, seen }
                 };
                 watched.instances = instances.map(instance).collect();
                 if watched.config.is_none() {
@@ -105,10 +123,19 @@ impl Outliers {
                 0 => false,
                 most => count >= most,
             };
-            let is_outlier =
-                reaches(failures, &self.failures) || reaches(unreached, &self.unreached) || ejection.is_on_probation();
-            if is_outlier && !ejection.is_on() && now.as_nanos() >= self.full_until.load(Ordering::Relaxed) {
-                self.eject(&self.watched(), ejection, now);
+            let cause = if ejection.is_on_probation() {
+                Some(EjectionCause::Probation)
+            } else if reaches(unreached, &self.unreached) {
+                Some(EjectionCause::Unreached(unreached))
+            } else {
+                reaches(failures, &self.failures).then_some(EjectionCause::Failures(failures))
+            };
+            if let Some(cause) = cause
+                && !ejection.is_on()
+                && now.as_nanos() >= self.full_until.load(Ordering::Relaxed)
+            {
+                self.eject(&mut self.watched(), ejection, cause, now);
+                self.wake();
             }
         }
         if now.as_nanos() >= self.next.load(Ordering::Relaxed) {
@@ -117,20 +144,57 @@ impl Outliers {
     }
 
     /// Ejects an instance, if it takes calls, is not ejected already, and not too many others are.
-    fn eject(&self, watched: &Watched, ejection: &Arc<Ejection>, now: Instant) {
+    fn eject(&self, watched: &mut Watched, ejection: &Arc<Ejection>, cause: EjectionCause, now: Instant) {
         let (Some(config), all) = (watched.config, &watched.instances) else { return };
-        let is_one = all.iter().any(|instance| Arc::ptr_eq(&instance.ejection, ejection));
+        let Some(instance) = all.iter().find(|instance| Arc::ptr_eq(&instance.ejection, ejection)) else { return };
         // With one instance there is nothing to choose from.
-        if !is_one || all.len() < 2 || ejection.is_on() {
+        if all.len() < 2 || ejection.is_on() {
             return;
         }
+        let (id, name) = (instance.id, Arc::clone(&instance.name));
         let ends: Vec<_> = all.iter().filter_map(|instance| instance.ejection.end(now)).collect();
         if ends.len() * 100 >= all.len() * config.max_ejected_percent() as usize {
             let first = ends.into_iter().min().unwrap_or(now);
             self.full_until.store(first.as_nanos(), Ordering::Relaxed);
             return;
         }
-        ejection.eject(config.ejection_time(), config.max_ejection_time(), config.interval(), now);
+        let time = ejection.eject(config.ejection_time(), config.max_ejection_time(), config.interval(), now);
+        self.tell(watched, id, name, EjectionChange::Ejected { cause, time }, now);
+    }
+
+    /// One that was ejected has answered a call.
+    #[cold]
+    pub(crate) fn returned(&self, ejection: &Arc<Ejection>) {
+        let mut watched = self.watched();
+        let instance = watched.instances.iter().find(|instance| Arc::ptr_eq(&instance.ejection, ejection));
+        if let Some((id, name)) = instance.map(|instance| (instance.id, Arc::clone(&instance.name))) {
+            self.tell(&mut watched, id, name, EjectionChange::Returned, clock::now());
+        }
+        drop(watched);
+        self.wake();
+    }
+
+    /// Writes down what happened. Under the lock, so that events have an order; who listens is [woken](Self::wake) after it.
+    fn tell(&self, watched: &mut Watched, instance: InstanceId, name: Arc<str>, change: EjectionChange, at: Instant) {
+        watched.sequence += 1;
+        if let Some(journal) = self.journal.get() {
+            let sequence = watched.sequence;
+            journal.push(sequence, BalanceEvent { sequence, at, instance, name, change });
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(journal) = self.journal.get() {
+            journal.wake();
+        }
+    }
+
+    /// The events from now on.
+    pub(crate) fn events(&self) -> BalanceEvents {
+        // Under the lock: no event falls between the number and the first that is written down.
+        let watched = self.watched();
+        let journal = self.journal.get_or_init(|| Arc::new(Journal::new()));
+        BalanceEvents::new(Arc::clone(journal), watched.sequence)
     }
 
     /// An interval is over: who was much worse in it than others, or than is allowed?
@@ -153,9 +217,15 @@ impl Outliers {
         }
         let by_success = config.success_rate().map(|rate| by_success(rate, &volumes)).unwrap_or_default();
         let by_failure = config.failure_rate().map(|rate| by_failure(rate, &volumes)).unwrap_or_default();
-        for instance in by_success.into_iter().chain(by_failure).filter_map(|index| watched.instances.get(index)) {
-            self.eject(&watched, &instance.ejection, now);
+        let by_success = by_success.into_iter().map(|index| (index, EjectionCause::SuccessRate));
+        for (index, cause) in by_success.chain(by_failure.into_iter().map(|index| (index, EjectionCause::FailureRate)))
+        {
+            if let Some(ejection) = watched.instances.get(index).map(|instance| Arc::clone(&instance.ejection)) {
+                self.eject(&mut watched, &ejection, cause, now);
+            }
         }
+        drop(watched);
+        self.wake();
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
@@ -181,6 +251,14 @@ impl Watched {
 fn volume(counted: &dyn Counted) -> Volume {
     let (succeeded, failed) = counted.judged();
     Volume { succeeded, failed }
+}
+
+impl Drop for Outliers {
+    fn drop(&mut self) {
+        if let Some(journal) = self.journal.get() {
+            journal.close();
+        }
+    }
 }
 
 impl fmt::Debug for Outliers {

@@ -11,7 +11,6 @@ pub(super) const UNAVAILABLE: Unavailable = &[
     ("admin", &["probes_listen", "tls"]),
     ("admin.token", &["token_sha256"]),
     ("plugin", &["build_id", "cache", "coalesce", "fallback", "ha", "hedge"]),
-    ("load_balancer", &["panic_threshold", "slow_start", "subset"]),
     ("circuit_breaker", &["key"]),
     ("resources", &["max_cpu_percent", "max_tasks"]),
 ];

@@ -9,6 +9,7 @@ use plugin_core::{
     clock::{self, Instant},
     rounded,
 };
+use plugin_lb::{BalanceEvent, EjectionChange};
 
 use super::health_log_limit::{Flaps, ToldHealth};
 use crate::manager::{Instances, Registration, WeakInstances};
@@ -24,6 +25,10 @@ pub(super) fn follow(plugin: &str, registration: &Registration<Bytes, Bytes>) {
             let instances = instances.as_ref().and_then(WeakInstances::upgrade);
             log_breaker(&plugin, &event, instances.as_ref());
         }));
+    }
+    if let Some(instances) = &controls.instances {
+        let (plugin, weak) = (Arc::clone(&plugin), instances.downgrade());
+        tokio::spawn(instances.events().for_each(move |event| log_ejection(&plugin, &event, weak.upgrade().as_ref())));
     }
     if let Some(cell) = registration.health().filter(|_| !controls.health_checks.is_empty()) {
         follow_health(cell, &plugin, None);
@@ -96,6 +101,24 @@ fn log_breaker(plugin: &str, event: &Event, instances: Option<&Instances>) {
     }
 }
 
+/// An instance that gets no calls for a time, with what failed on it last; and one that is back.
+fn log_ejection(plugin: &str, event: &BalanceEvent, instances: Option<&Instances>) {
+    let instance = &*event.name;
+    match event.change {
+        EjectionChange::Ejected { cause, time } => {
+            let (reason, ejected_for) = (cause.to_string(), rounded(time).to_string());
+            let stats = instances.map(Instances::stats).unwrap_or_default();
+            let failure =
+                stats.into_iter().find(|stats| stats.id == event.instance).and_then(|stats| stats.last_failure);
+            let code = failure.as_ref().and_then(|failure| failure.code).map(|code| code.as_str());
+            let last_error = failure.as_ref().map(|failure| &*failure.message);
+            tracing::warn!(plugin, instance, reason, ejected_for, last_error, code, "instance ejected");
+        }
+        EjectionChange::Returned => tracing::info!(plugin, instance, "instance is back"),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -116,6 +139,53 @@ mod tests {
         }
     }
 
+    fn lines(written: &Written) -> Vec<serde_json::Value> {
+        let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
+        text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_instance_that_is_ejected_is_a_line_with_its_reason_and_one_that_is_back_is_another() {
+        use plugin_lb::{Balance, BalanceConfig, Endpoint, Hints, OutlierConfig};
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(log);
+        let config = BalanceConfig::builder().with_outlier(OutlierConfig::default()).build().expect("valid");
+        let balance = Balance::new(config, ["a", "b"].map(|name| Endpoint::new(name, ()))).expect("distinct names");
+        let (handle, instances) = (balance.handle(), Instances::of(&balance));
+        let mut events = instances.events();
+        let mut call = |is_well| {
+            let names: Vec<Box<str>> = vec!["a".into()];
+            let picked = handle.pick(&Hints::new().with_preferred(&names)).expect("there");
+            assert_eq!(picked.name(), "a");
+            if is_well {
+                picked.succeeded()
+            } else {
+                picked.failed()
+            }
+            while let Some(event) = events.try_next() {
+                log_ejection("p", &event, Some(&instances));
+            }
+        };
+        (0..5).for_each(|_| call(false));
+        tokio::time::advance(Duration::from_secs(31)).await;
+        call(true);
+        let fields: Vec<_> = lines(&written).iter().map(|line| line["fields"].clone()).collect();
+        let [ejected, back] = &fields[..] else { panic!("{fields:?}") };
+        assert_eq!(
+            (
+                &ejected["message"],
+                &ejected["plugin"],
+                &ejected["instance"],
+                &ejected["reason"],
+                &ejected["ejected_for"]
+            ),
+            (&"instance ejected".into(), &"p".into(), &"a".into(), &"5 failures in a row".into(), &"30s".into())
+        );
+        assert_eq!((&back["message"], &back["instance"]), (&"instance is back".into(), &"a".into()));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_health_that_goes_up_and_down_each_second_fills_no_log_and_its_last_word_is_right() {
         let written = Written::default();
@@ -130,9 +200,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         tokio::time::sleep(Duration::from_secs(120)).await;
-        let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
-        let lines: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+        let lines = lines(&written);
         assert!((80..=84).contains(&lines.len()), "{}", lines.len());
         let last = &lines.last().expect("some")["fields"];
         assert_eq!((&last["health"], &last["reason"]), (&"degraded".into(), &"slow disk".into()));

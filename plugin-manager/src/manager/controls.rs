@@ -8,7 +8,7 @@ use std::{
 use plugin_breaker::CircuitBreakerHandle;
 use plugin_core::deadline::{AttemptTimeoutHandle, DeadlineHandle};
 use plugin_health::HealthCheck;
-use plugin_lb::{Balance, InstanceStats, LastFailure, MembershipError};
+use plugin_lb::{Balance, BalanceEvents, InstanceStats, LastFailure, MembershipError};
 use plugin_ratelimit::{
     concurrency::{ConcurrencyLimitHandle, KeyedConcurrencyLimitHandle},
     throttle::AdaptiveThrottleHandle,
@@ -78,6 +78,7 @@ pub struct Instances(Arc<dyn Membership>);
 /// A balancer's handle without the type of its services.
 trait Membership: Send + Sync {
     fn ejects(&self) -> bool;
+    fn events(&self) -> BalanceEvents;
     fn stats(&self) -> Vec<InstanceStats>;
     fn enable_instance(&self, name: &str) -> Result<(), MembershipError>;
     fn disable_instance(&self, name: &str) -> Result<(), MembershipError>;
@@ -86,6 +87,10 @@ trait Membership: Send + Sync {
 impl<S: Clone + Send + Sync + 'static> Membership for plugin_lb::BalanceHandle<S> {
     fn ejects(&self) -> bool {
         self.config().outlier().is_some()
+    }
+
+    fn events(&self) -> BalanceEvents {
+        Self::events(self)
     }
 
     fn stats(&self) -> Vec<InstanceStats> {
@@ -119,6 +124,12 @@ impl Instances {
     #[must_use]
     pub fn stats(&self) -> Vec<InstanceStats> {
         self.0.stats()
+    }
+
+    /// Who is ejected and who is back, from now on.
+    #[must_use]
+    pub fn events(&self) -> BalanceEvents {
+        self.0.events()
     }
 
     /// Whether one that fails is ejected for a time.

@@ -39,7 +39,11 @@ pub(in crate::config) static TABLE: Table = Table::new(
         Key::new("priority", Kind::integer(i32::MIN as i128, i32::MAX as i128), "Larger is higher, for `priority`.")
             .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it takes calls from the start.").default("true"),
-        Key::new("zone", Kind::Text, "Where it runs, for those who read the statistics."),
+        Key::new(
+            "zone",
+            Kind::Text,
+            "Where it runs. Those in the zone of `load_balancer` take the calls, as long as they can.",
+        ),
         Key::new("concurrency", Kind::Optional(&CONCURRENCY), "How many calls of it are in flight at once.")
             .default("off"),
     ],

@@ -197,7 +197,7 @@ impl PluginConfig {
     /// How one of several instances is picked.
     #[must_use]
     pub fn load_balancer(&self) -> BalanceConfig {
-        self.load_balancer
+        self.load_balancer.clone()
     }
 }
 

@@ -67,6 +67,10 @@ fn an_endpoint_is_one_url_or_a_list_of_instances() {
 #[test]
 fn a_key_that_does_not_belong_to_the_transport_is_refused() {
     says(&http("endpoint: 'http://h', executable: sh"), "`executable` has no effect with http; it is for exec");
+    for strategy in ["maglev", "5"] {
+        let balancer = format!("endpoint: 'http://h', load_balancer: {{strategy: {strategy}, slow_start: 10s}}");
+        says(&http(&balancer), "load_balancer.slow_start: `slow_start` has no effect with ");
+    }
     says(&exec("executable: sh, auth: {method: bearer, token: t}"), "`auth` has no effect with exec");
     says(&exec("executable: sh, connection: {keep_alive: false}"), "connection.keep_alive: `keep_alive` has no effect");
     // A shared default is for those plugins that have a use for it.
