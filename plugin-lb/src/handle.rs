@@ -10,7 +10,7 @@ use std::{
 use plugin_core::{InstanceId, Rejected};
 
 use crate::{
-    BalanceConfig, BalanceEvents, Endpoint, Hints, InstanceStats, MembershipError,
+    BalanceConfig, BalanceEvents, Endpoint, Hints, InstanceStats, MembershipError, TierStats,
     error::MembershipErrorKind::{Duplicate, Unknown, Weight},
     membership::{Entry, Membership},
     picked_instance::PickedInstance,
@@ -241,6 +241,12 @@ impl<S> BalanceHandle<S> {
     #[must_use]
     pub fn stats(&self) -> Vec<InstanceStats> {
         self.0.load().entries.iter().map(InstanceStats::read).collect()
+    }
+
+    /// What is known of each [tier](crate#zones-priorities-subsets), in the order in which they are asked. Empty where nobody takes calls.
+    #[must_use]
+    pub fn tiers(&self) -> Vec<TierStats> {
+        self.0.load().tier_stats()
     }
 
     /// The statistics of one instance.

@@ -24,6 +24,7 @@ mod settings;
 mod slow_start;
 mod stats;
 mod strategy;
+mod tier_stats;
 mod turns;
 
 /// The vocabulary of the family: what a program needs besides this crate.
@@ -45,3 +46,4 @@ pub use picked_instance::PickedInstance;
 pub use service::Balance;
 pub use stats::InstanceStats;
 pub use strategy::Strategy;
+pub use tier_stats::TierStats;

@@ -16,7 +16,7 @@ use plugin_core::{
 };
 
 use crate::{
-    BalanceConfig, Endpoint, Hints,
+    BalanceConfig, Endpoint, Hints, TierStats,
     estimate::Expected,
     meter::Meter,
     outlier::{Counted, Ejection, Known, Outliers},
@@ -272,6 +272,11 @@ impl<S> Snapshot<S> {
     /// Whether a call that waits for this instance may go to another.
     pub(crate) fn has_another(&self, than: InstanceId) -> bool {
         self.config.failover() && self.enabled.iter().any(|entry| entry.id != than)
+    }
+
+    /// What is known of each tier.
+    pub(crate) fn tier_stats(&self) -> Vec<TierStats> {
+        self.tiers.stats(&self.enabled)
     }
 
     pub(crate) fn among(

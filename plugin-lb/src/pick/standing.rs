@@ -32,6 +32,10 @@ pub(super) struct Level {
 }
 
 impl Level {
+    pub(super) fn of<V: View>(views: &[V]) -> Self {
+        Self { all: views.len(), up: views.iter().filter(|view| view.health_and_up().1).count() }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than fifteen digits")]
     fn up_share(self) -> f64 {
         if self.all == 0 { 0.0 } else { self.up as f64 / self.all as f64 }
@@ -114,13 +118,17 @@ impl Standing {
         chosen.unwrap_or(first)
     }
 
+    /// What the tiers come to with these: the share of each, the first one asked first, and whether it is in panic.
+    pub(super) fn of(&self, levels: &[Level]) -> Vec<(f64, bool)> {
+        let panics = panics(levels, self.panic_threshold, self.overprovisioning);
+        shares(levels, self.overprovisioning).into_iter().zip(panics).collect()
+    }
+
     #[cold]
     pub(super) fn count<'v, V: View + 'v>(&self, changes: u64, tiers: impl Iterator<Item = &'v [V]>) {
-        let level =
-            |views: &[V]| Level { all: views.len(), up: views.iter().filter(|view| view.health_and_up().1).count() };
-        let mut levels: Vec<Level> = tiers.map(level).collect();
-        let panics = panics(&levels, self.panic_threshold, self.overprovisioning);
-        let forth = summed(&shares(&levels, self.overprovisioning));
+        let mut levels: Vec<Level> = tiers.map(Level::of).collect();
+        let (forth, panics): (Vec<_>, Vec<_>) = self.of(&levels).into_iter().unzip();
+        let forth = summed(&forth);
         levels.reverse();
         let back = summed(&shares(&levels, self.overprovisioning));
         // Relaxed: `counted` is what publishes them.

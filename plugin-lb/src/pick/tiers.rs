@@ -10,9 +10,9 @@ use plugin_core::{HealthCell, InstanceId};
 use super::{
     Draw, Picker, Pool, View,
     numbers::{hash_name, mix},
-    standing::Standing,
+    standing::{Level, Standing},
 };
-use crate::{BalanceConfig, Strategy};
+use crate::{BalanceConfig, Strategy, TierStats};
 
 /// What puts an instance into its tier. Lower is earlier; equal ones are of one tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +52,7 @@ pub(crate) struct Tiers {
 }
 
 struct Tier {
+    place: Place,
     range: Range<usize>,
     picker: Picker,
 }
@@ -66,7 +67,7 @@ impl Tiers {
                 let range = end..end + tier.len();
                 end = range.end;
                 let views = &views[range.clone()];
-                Tier { picker: Picker::build(config.strategy(), views), range }
+                Tier { place: tier[0], picker: Picker::build(config.strategy(), views), range }
             })
             .collect();
         let standing = Standing::new(tiers.len(), config.panic_threshold(), config.overprovisioning());
@@ -92,6 +93,21 @@ impl Tiers {
             }
             several => self.among(several, views, tried, failed, draw),
         }
+    }
+
+    /// What is known of each tier now, in their order.
+    pub(crate) fn stats<V: View>(&self, views: &[V]) -> Vec<TierStats> {
+        let levels: Vec<_> = self.tiers.iter().map(|tier| Level::of(&views[tier.range.clone()])).collect();
+        let of = |((tier, level), (share, in_panic)): ((&Tier, &Level), (f64, bool))| TierStats {
+            priority: self.by_priority.then_some(tier.place.priority.0),
+            is_near: !tier.place.is_elsewhere,
+            is_spare: tier.place.is_spare,
+            instances: level.all,
+            up: level.up,
+            share,
+            in_panic,
+        };
+        self.tiers.iter().zip(&levels).zip(self.standing.of(&levels)).map(of).collect()
     }
 
     /// Whether a caller's wish for this instance can be followed, whatever its tier.

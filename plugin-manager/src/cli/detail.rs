@@ -132,6 +132,9 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
         }
         lines.push(("retries", said));
     }
+    if let Some(tiers) = plugin["tiers"].as_array().filter(|tiers| !tiers.is_empty()) {
+        lines.push(("tiers", tiers.iter().map(|one| tier(one, tiers)).collect::<Vec<_>>().join("; ")));
+    }
     if let Some(restarts) = plugin["restarts"].as_u64() {
         let failed = plugin["failed_starts"].as_u64().unwrap_or_default();
         let end = &plugin["last_end"];
@@ -143,6 +146,22 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
         lines.push(("metadata", parts.join(", ")));
     }
     lines
+}
+
+/// A part of the instances, and what goes to it.
+fn tier(tier: &Value, all: &[Value]) -> String {
+    let named = |key: &str, yes: &str, no: &str| {
+        let differs = all.iter().any(|other| other[key] != tier[key]);
+        differs.then(|| if tier[key] == true { yes } else { no }.to_owned())
+    };
+    let priority = tier["priority"].as_i64().map(|priority| format!("priority {priority}"));
+    let zone = named("near", "own zone", "other zones");
+    let subset = named("spare", "beyond the subset", "the subset");
+    let names: Vec<_> = [priority, zone, subset].into_iter().flatten().collect();
+    let name = if names.is_empty() { "all".to_owned() } else { names.join(", ") };
+    let share = tier["share_percent"].as_f64().unwrap_or_default();
+    let panic = if tier["in_panic"] == true { ", too few: health is ignored" } else { "" };
+    format!("{name}: {} of {} up{panic}, {share} % of the calls", text(&tier["up"]), text(&tier["instances"]))
 }
 
 const INSTANCES: [&str; 8] = ["INSTANCE", "HEALTH", "ACTIVE", "CALLS", "OK", "FAILED", "MEAN", "SCORE"];
@@ -215,6 +234,10 @@ mod tests {
             "retry": {"enabled": true, "retries": 1, "recovered": 0, "gave_up": {"attempts": 1, "not_idempotent": 4, "budget": 0}},
             "last_end": {"at_ms": 40_000, "why": "exited with status 7", "said": "the end of its stderr:\nout of memory"},
             "metadata": {},
+            "tiers": [
+                {"near": true, "spare": false, "instances": 2, "up": 1, "share_percent": 70.0, "in_panic": true},
+                {"near": false, "spare": false, "instances": 1, "up": 1, "share_percent": 30.0, "in_panic": false},
+            ],
             "instances": [
                 {"name": "a", "health": "degraded", "enabled": true, "active": 1, "total": 15, "ok": 10, "failed": 5,
                  "average_latency": "2.345678ms", "health_score": 85},
@@ -241,6 +264,8 @@ in flight     1, 1 call given up and not answered
 limits        a call 5s, an attempt 30s, 1 call in 1s and 10 at once (7 left, 4
               refused)
 retries       1 attempt, 0 recovered; gave up: attempts 1, not idempotent 4
+tiers         own zone: 1 of 2 up, too few: health is ignored, 70 % of the
+              calls; other zones: 1 of 1 up, 30 % of the calls
 process       3 restarts, 1 failed start; it exited with status 7, 1m ago; the
               end of its stderr: out of memory
 

@@ -8,7 +8,7 @@ use std::{
 use plugin_breaker::CircuitBreakerHandle;
 use plugin_core::deadline::{AttemptTimeoutHandle, DeadlineHandle};
 use plugin_health::HealthCheck;
-use plugin_lb::{Balance, BalanceEvents, InstanceStats, LastFailure, MembershipError};
+use plugin_lb::{Balance, BalanceEvents, InstanceStats, LastFailure, MembershipError, TierStats};
 use plugin_ratelimit::{
     concurrency::{ConcurrencyLimitHandle, KeyedConcurrencyLimitHandle},
     throttle::AdaptiveThrottleHandle,
@@ -78,7 +78,9 @@ pub struct Instances(Arc<dyn Membership>);
 /// A balancer's handle without the type of its services.
 trait Membership: Send + Sync {
     fn ejects(&self) -> bool;
+    fn may_panic(&self) -> bool;
     fn events(&self) -> BalanceEvents;
+    fn tiers(&self) -> Vec<TierStats>;
     fn stats(&self) -> Vec<InstanceStats>;
     fn enable_instance(&self, name: &str) -> Result<(), MembershipError>;
     fn disable_instance(&self, name: &str) -> Result<(), MembershipError>;
@@ -89,8 +91,16 @@ impl<S: Clone + Send + Sync + 'static> Membership for plugin_lb::BalanceHandle<S
         self.config().outlier().is_some()
     }
 
+    fn may_panic(&self) -> bool {
+        self.config().panic_threshold() > 0.0
+    }
+
     fn events(&self) -> BalanceEvents {
         Self::events(self)
+    }
+
+    fn tiers(&self) -> Vec<TierStats> {
+        Self::tiers(self)
     }
 
     fn stats(&self) -> Vec<InstanceStats> {
@@ -124,6 +134,18 @@ impl Instances {
     #[must_use]
     pub fn stats(&self) -> Vec<InstanceStats> {
         self.0.stats()
+    }
+
+    /// Whether health is ever ignored while some of them are up.
+    #[must_use]
+    pub fn may_panic(&self) -> bool {
+        self.0.may_panic()
+    }
+
+    /// How calls are shared among tiers of them: zones, priorities, the subset.
+    #[must_use]
+    pub fn tiers(&self) -> Vec<TierStats> {
+        self.0.tiers()
     }
 
     /// Who is ejected and who is back, from now on.

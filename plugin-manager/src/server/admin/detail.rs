@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use plugin_breaker::CircuitBreakerHandle;
 use plugin_core::HealthState;
-use plugin_lb::InstanceStats;
+use plugin_lb::{InstanceStats, TierStats};
 use plugin_retry::{GaveUp, RetryHandle};
 use serde::Serialize;
 
@@ -35,6 +35,8 @@ pub(super) struct Detail {
     adaptive_throttle: Option<Throttle>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<Retry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tiers: Vec<TierJson>,
     instances: Vec<InstanceJson>,
 }
 
@@ -51,6 +53,7 @@ impl Detail {
             concurrency: controls.concurrency.as_ref().map(Concurrency::of),
             adaptive_throttle: controls.adaptive_throttle.as_ref().map(Throttle::of),
             retry: controls.retry.as_ref().map(Retry::of),
+            tiers: controls.instances.as_ref().map(TierJson::all).unwrap_or_default(),
             instances: controls
                 .instances
                 .as_ref()
@@ -102,6 +105,40 @@ impl Circuit {
             opened: stats.opened,
             last_open_time: stats.last_open_time.map(short),
         }
+    }
+}
+
+/// A part of the instances: where there are several, or health is ignored.
+#[derive(Serialize)]
+struct TierJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<i32>,
+    near: bool,
+    spare: bool,
+    instances: usize,
+    up: usize,
+    share_percent: f64,
+    in_panic: bool,
+}
+
+impl TierJson {
+    fn all(instances: &Instances) -> Vec<Self> {
+        let tiers = instances.tiers();
+        if let [only] = &tiers[..]
+            && !only.in_panic
+        {
+            return Vec::new();
+        }
+        let of = |tier: TierStats| Self {
+            priority: tier.priority,
+            near: tier.is_near,
+            spare: tier.is_spare,
+            instances: tier.instances,
+            up: tier.up,
+            share_percent: (tier.share * 10_000.0).round() / 100.0,
+            in_panic: tier.in_panic,
+        };
+        tiers.into_iter().map(of).collect()
     }
 }
 

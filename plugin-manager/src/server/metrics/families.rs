@@ -34,7 +34,7 @@ pub(super) struct Family {
 }
 
 /// Every family but the histogram.
-pub(super) static FAMILIES: [Family; 25] = [
+pub(super) static FAMILIES: [Family; 26] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled, caller (its fault).",
@@ -146,6 +146,12 @@ pub(super) static FAMILIES: [Family; 25] = [
         tell: |plugin, tell| one(plugin.ejections, tell),
     },
     Family {
+        name: "plugin_balancer_in_panic",
+        help: "1 while so few instances are up that health is ignored, and calls go to those that are down too.",
+        kind: FamilyKind::Gauge,
+        tell: |plugin, tell| one(plugin.in_panic, tell),
+    },
+    Family {
         name: "plugin_retries_total",
         help: "Attempts after the first.",
         kind: FamilyKind::Counter,
@@ -217,6 +223,7 @@ pub(super) struct Reading<'p> {
     throttled: Option<u64>,
     ejected: Option<u64>,
     ejections: Option<u64>,
+    in_panic: Option<u64>,
     retries: Option<u64>,
     restarts: Option<u64>,
     failed_starts: Option<u64>,
@@ -258,6 +265,11 @@ impl<'p> Reading<'p> {
             throttled: controls.adaptive_throttle.as_ref().map(|throttle| throttle.stats().refused),
             ejected: stats.as_ref().map(|all| all.iter().filter(|one| one.ejected_for.is_some()).count() as u64),
             ejections: stats.as_ref().map(|all| all.iter().map(|one| one.ejections).sum()),
+            in_panic: controls
+                .instances
+                .as_ref()
+                .filter(|instances| instances.may_panic())
+                .map(|instances| u64::from(instances.tiers().iter().any(|tier| tier.in_panic))),
             retries: controls.retry.as_ref().map(|retry| retry.stats().retries),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
