@@ -16,4 +16,5 @@ mod outlier;
 mod readiness;
 mod sections;
 mod statuses;
+mod tiers;
 mod transports;

@@ -205,7 +205,6 @@ pub(super) const DIFFERENCES: &[Difference] = &[
             "ConcurrencyLimit",
             "KeyedConcurrencyLimit",
             "AdaptiveThrottle",
-            "Balance",
             "Deadline",
             "AttemptTimeout",
             "Telemetry",
