@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_core::{ConfigError, settings};
+use plugin_core::{
+    ConfigError,
+    settings::{self, Settings},
+};
 
 use crate::{OutlierConfig, Strategy};
 
@@ -28,11 +31,18 @@ pub struct BalanceConfig {
     failover: bool,
     pick_timeout: Duration,
     outlier: Option<OutlierConfig>,
+    max_load: Option<f64>,
 }
 
 impl Default for BalanceConfig {
     fn default() -> Self {
-        Self { strategy: Strategy::default(), failover: true, pick_timeout: Duration::from_secs(1), outlier: None }
+        Self {
+            strategy: Strategy::default(),
+            failover: true,
+            pick_timeout: Duration::from_secs(1),
+            outlier: None,
+            max_load: None,
+        }
     }
 }
 
@@ -71,6 +81,13 @@ impl BalanceConfig {
     pub fn outlier(&self) -> Option<OutlierConfig> {
         self.outlier
     }
+
+    /// How many times its share of the calls in flight an instance may have, before its keys go elsewhere; `None`: any
+    /// number.
+    #[must_use]
+    pub fn max_load(&self) -> Option<f64> {
+        self.max_load
+    }
 }
 
 /// Collects settings for an [`BalanceConfig`].
@@ -103,13 +120,30 @@ impl BalanceConfigBuilder {
         self
     }
 
+    /// Sets how many times its share of the calls in flight an instance may have, by weight, before its keys go to the
+    /// next one: above 1.0 and at most 100.0, 1.25 say. For `consistent-hash` and `maglev`. Default: `None`, any number.
+    ///
+    /// With less, keys move more easily from an instance that is busier than others; with more, fewer do.
+    pub fn with_max_load(mut self, max_load: impl Into<Option<f64>>) -> Self {
+        self.0.max_load = max_load.into();
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// When `pick_timeout` is zero.
+    /// When `pick_timeout` is zero, `max_load` is out of bounds, or a setting has no effect with the strategy.
     pub fn build(self) -> Result<BalanceConfig, ConfigError> {
-        settings::fitting(self.0)
+        let config = settings::fitting(self.0)?;
+        let (strategy, given) = (config.strategy.as_str(), config.to_values());
+        match BalanceConfig::TABLE.keys().find(|key| given.has(key.name()) && !key.serves(strategy)) {
+            Some(idle) => {
+                let problem = settings::without_effect(strategy, idle.modes());
+                Err(ConfigError::new(idle.name(), problem).with_others(&["strategy"]))
+            }
+            None => Ok(config),
+        }
     }
 }
 
@@ -124,6 +158,21 @@ mod tests {
         for shortest in [Duration::from_nanos(1), Duration::MAX] {
             let config = BalanceConfig::builder().with_pick_timeout(shortest).build().expect("longer than 0");
             assert_eq!(config.pick_timeout(), shortest);
+        }
+    }
+
+    #[test]
+    fn a_setting_that_has_no_effect_with_the_strategy_is_named() {
+        let with = |strategy| BalanceConfig::builder().with_strategy(strategy).with_max_load(1.25).build();
+        for strategy in Strategy::ALL {
+            let by_key = matches!(strategy, Strategy::ConsistentHash | Strategy::Maglev);
+            let built = with(*strategy).map(|config| config.max_load()).map_err(|error| error.to_string());
+            let named = format!("`max_load` has no effect with {strategy}; it is for consistent-hash, maglev");
+            assert_eq!(built, if by_key { Ok(Some(1.25)) } else { Err(named) });
+        }
+        for (most, fits) in [(1.0, false), (1.001, true), (100.0, true), (100.1, false), (f64::NAN, false)] {
+            let built = BalanceConfig::builder().with_strategy(Strategy::Maglev).with_max_load(most).build();
+            assert_eq!(built.is_ok(), fits, "{most}");
         }
     }
 

@@ -201,7 +201,7 @@ impl<S> Snapshot<S> {
         }
         let enabled: Box<[Entry<S>]> = entries.iter().filter(|entry| entry.enabled).cloned().collect();
         let names = enabled.iter().enumerate().map(|(index, entry)| (Arc::clone(&entry.member.name), index)).collect();
-        let picker = Picker::build(config.strategy(), &enabled, enabled.iter().map(|entry| &*entry.member.name));
+        let picker = Picker::build(&config, &enabled, enabled.iter().map(|entry| &*entry.member.name));
         Self { config, entries, enabled, names, picker }
     }
 
@@ -258,5 +258,9 @@ impl Draw for Live<'_> {
 
     fn priority(&self) -> i16 {
         self.hints.priority()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.turns.in_flight()
     }
 }

@@ -1,8 +1,10 @@
 //! The keys that configuration files have for a balancer.
 
+use std::ops::Bound;
+
 use plugin_core::{
     ConfigError,
-    settings::{Given, Key, Kind, Settings, Table, Values},
+    settings::{Bounds, Given, Key, Kind, Settings, Table, Values},
 };
 
 use crate::{BalanceConfig, OutlierConfig, Strategy, outlier::values_of};
@@ -34,8 +36,19 @@ static TABLE: Table = Table::new(
             "When an instance that fails while others do not gets no calls for a time.",
         )
         .default("off"),
+        Key::new(
+            "max_load",
+            Kind::Number(Bounds { low: Bound::Excluded(1.0), high: Bound::Included(100.0) }),
+            "How many times its share of the calls in flight, by weight, an instance may have before its keys go elsewhere. \
+             Absent: any number.",
+        )
+        .only(BY_KEY),
     ],
-);
+)
+.moded_by("strategy");
+
+/// The strategies that keep a key on its instance.
+const BY_KEY: &[&str] = &[Strategy::ConsistentHash.as_str(), Strategy::Maglev.as_str()];
 
 impl Settings for BalanceConfig {
     const TABLE: &'static Table = &TABLE;
@@ -48,6 +61,7 @@ impl Settings for BalanceConfig {
             .with_failover(values.bool("failover").unwrap_or(default.failover()))
             .with_pick_timeout(values.time("pick_timeout").unwrap_or(default.pick_timeout()))
             .with_outlier(outlier.map(OutlierConfig::from_values).transpose().map_err(|error| error.within("outlier"))?)
+            .with_max_load(values.number("max_load"))
             .build()
     }
 
@@ -57,6 +71,7 @@ impl Settings for BalanceConfig {
             .with("failover", self.failover())
             .with("pick_timeout", self.pick_timeout())
             .with("outlier", self.outlier().map(|outlier| values_of(&outlier, &OUTLIER).with("enabled", true)))
+            .with("max_load", self.max_load())
     }
 }
 

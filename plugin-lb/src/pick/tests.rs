@@ -1,5 +1,6 @@
 //! The strategies on plain data: no clock, no service, no thread.
 
+mod bounded;
 mod down;
 mod golden;
 mod keys;
@@ -12,7 +13,7 @@ use plugin_core::{HealthState, InstanceId, clock::Instant};
 use proptest::prelude::*;
 
 use super::{Draw, Picker, Pool, View, weighted_round_robin::Schedule};
-use crate::{Strategy, estimate::Expected};
+use crate::{BalanceConfig, Strategy, estimate::Expected};
 
 #[derive(Clone, Debug)]
 struct Fake {
@@ -78,11 +79,18 @@ struct Seeded {
     random: std::cell::RefCell<fastrand::Rng>,
     affinity: Cell<Option<u64>>,
     priority: i16,
+    in_flight: Cell<usize>,
 }
 
 impl Seeded {
     fn new() -> Self {
-        Self { turn: Cell::new(0), random: fastrand::Rng::with_seed(7).into(), affinity: Cell::new(None), priority: 0 }
+        Self {
+            turn: Cell::new(0),
+            random: fastrand::Rng::with_seed(7).into(),
+            affinity: Cell::new(None),
+            priority: 0,
+            in_flight: Cell::new(0),
+        }
     }
 }
 
@@ -106,10 +114,14 @@ impl Draw for Seeded {
     fn priority(&self) -> i16 {
         self.priority
     }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight.get()
+    }
 }
 
 fn picker(strategy: Strategy, fakes: &[Fake]) -> Picker {
-    Picker::build(strategy, fakes, fakes.iter().map(|fake| fake.name.as_str()))
+    Picker::build(&BalanceConfig::new(strategy), fakes, fakes.iter().map(|fake| fake.name.as_str()))
 }
 
 /// How often each is picked in so many picks.
