@@ -7,7 +7,7 @@ use plugin_core::{
     settings::{self, Settings},
 };
 
-use crate::{OutlierConfig, Strategy};
+use crate::{OutlierConfig, ReportedWeightsConfig, Strategy};
 
 /// The settings of a balancer. A value that exists is valid.
 ///
@@ -32,6 +32,7 @@ pub struct BalanceConfig {
     pick_timeout: Duration,
     outlier: Option<OutlierConfig>,
     max_load: Option<f64>,
+    reported_weights: Option<ReportedWeightsConfig>,
 }
 
 impl Default for BalanceConfig {
@@ -42,6 +43,7 @@ impl Default for BalanceConfig {
             pick_timeout: Duration::from_secs(1),
             outlier: None,
             max_load: None,
+            reported_weights: None,
         }
     }
 }
@@ -88,6 +90,17 @@ impl BalanceConfig {
     pub fn max_load(&self) -> Option<f64> {
         self.max_load
     }
+
+    /// How the reports of backends become weights, under `reported-weights`.
+    #[must_use]
+    pub fn reported_weights(&self) -> ReportedWeightsConfig {
+        self.reported_weights.unwrap_or_default()
+    }
+
+    /// The same where it was set.
+    pub(crate) fn reported_weights_set(&self) -> Option<ReportedWeightsConfig> {
+        self.reported_weights
+    }
 }
 
 /// Collects settings for an [`BalanceConfig`].
@@ -126,6 +139,12 @@ impl BalanceConfigBuilder {
     /// With less, keys move more easily from an instance that is busier than others; with more, fewer do.
     pub fn with_max_load(mut self, max_load: impl Into<Option<f64>>) -> Self {
         self.0.max_load = max_load.into();
+        self
+    }
+
+    /// Sets how the reports of backends become weights. For `reported-weights`. Default: `None`, its defaults.
+    pub fn with_reported_weights(mut self, config: impl Into<Option<ReportedWeightsConfig>>) -> Self {
+        self.0.reported_weights = config.into();
         self
     }
 
@@ -186,7 +205,7 @@ mod tests {
         assert_eq!((config.failover(), config.pick_timeout()), (false, Duration::from_millis(250)));
         assert_eq!(read(r#"{"strategy":5}"#).map(|config| config.strategy()), Ok(Strategy::ConsistentHash));
         assert!(read(r#"{"strategy":"fastest"}"#).expect_err("unknown").contains("one of round-robin, random"));
-        assert!(read(r#"{"strategy":12}"#).expect_err("too large").contains("its number from 0 to 11"));
+        assert!(read(r#"{"strategy":13}"#).expect_err("too large").contains("its number from 0 to 12"));
         assert!(read(r#"{"strategie":"random"}"#).expect_err("a typing error").contains("strategie"));
         assert!(read(r#"{"pick_timeout":0}"#).expect_err("zero").contains("`pick_timeout` must be longer than zero"));
         let text = serde_json::to_string(&config).expect("plain");

@@ -9,6 +9,8 @@ use plugin_core::{
     sync::Lease,
 };
 
+#[cfg(feature = "http")]
+use crate::load_report;
 use crate::{
     Hints,
     membership::{Entry, Member, Snapshot},
@@ -255,6 +257,13 @@ impl<C> InBody<C> {
 
 impl<C: Send + 'static> Observe for InBody<C> {
     fn end(mut self: Box<Self>, end: End<'_>) {
+        #[cfg(feature = "http")]
+        if self.meter.reported.is_heeded()
+            && let End::Complete { trailers: Some(trailers) } = end
+            && let Some(report) = load_report::of_headers(trailers)
+        {
+            self.meter.reported.report(&report, clock::end::read());
+        }
         let judged = (self.judge)(&self.classify, end);
         if judged.verdict() == Verdict::Failure {
             self.meter.failure.keep(judged.code(), "");

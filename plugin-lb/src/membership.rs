@@ -16,7 +16,7 @@ use plugin_core::{
 };
 
 use crate::{
-    BalanceConfig, Endpoint, Hints,
+    BalanceConfig, Endpoint, Hints, ReportedWeightsConfig,
     estimate::Expected,
     meter::Meter,
     outlier::{Counted, Ejection, Outliers},
@@ -180,6 +180,10 @@ impl<S> View for Entry<S> {
     fn expected(&self, now: Instant) -> Expected {
         self.meter.latency.read(now)
     }
+
+    fn reported_weight(&self, config: &ReportedWeightsConfig, now: Instant) -> Option<f32> {
+        self.meter.reported.usable(config, now)
+    }
 }
 
 /// The membership and the settings at one moment, with the strategy's tables.
@@ -197,6 +201,7 @@ impl<S> Snapshot<S> {
     fn new(config: BalanceConfig, mut entries: Vec<Entry<S>>) -> Self {
         for entry in &mut entries {
             entry.meter.follow_peaks(config.strategy().follows_peaks());
+            entry.meter.reported.heed(config.strategy().reads_reports().then(|| config.reported_weights()));
             entry.ejection = config.outlier().map(|_| Arc::clone(&entry.meter.ejection));
         }
         let enabled: Box<[Entry<S>]> = entries.iter().filter(|entry| entry.enabled).cloned().collect();

@@ -7,7 +7,7 @@ use plugin_core::{
     settings::{Bounds, Given, Key, Kind, Settings, Table, Values},
 };
 
-use crate::{BalanceConfig, OutlierConfig, Strategy, outlier::values_of};
+use crate::{BalanceConfig, OutlierConfig, ReportedWeightsConfig, Strategy, outlier::values_of};
 
 static OUTLIER: Table = Table::new(
     "load_balancer.outlier",
@@ -43,10 +43,18 @@ static TABLE: Table = Table::new(
              Absent: any number.",
         )
         .only(BY_KEY),
+        Key::new(
+            "reported_weights",
+            Kind::Optional(ReportedWeightsConfig::TABLE),
+            "How the reports of backends become weights.",
+        )
+        .only(BY_REPORT),
     ],
 )
 .moded_by("strategy");
 
+/// The strategy that reads the reports of backends.
+const BY_REPORT: &[&str] = &[Strategy::ReportedWeights.as_str()];
 /// The strategies that keep a key on its instance.
 const BY_KEY: &[&str] = &[Strategy::ConsistentHash.as_str(), Strategy::Maglev.as_str()];
 
@@ -62,6 +70,13 @@ impl Settings for BalanceConfig {
             .with_pick_timeout(values.time("pick_timeout").unwrap_or(default.pick_timeout()))
             .with_outlier(outlier.map(OutlierConfig::from_values).transpose().map_err(|error| error.within("outlier"))?)
             .with_max_load(values.number("max_load"))
+            .with_reported_weights(
+                values
+                    .section("reported_weights")
+                    .map(ReportedWeightsConfig::from_values)
+                    .transpose()
+                    .map_err(|error| error.within("reported_weights"))?,
+            )
             .build()
     }
 
@@ -72,6 +87,7 @@ impl Settings for BalanceConfig {
             .with("pick_timeout", self.pick_timeout())
             .with("outlier", self.outlier().map(|outlier| values_of(&outlier, &OUTLIER).with("enabled", true)))
             .with("max_load", self.max_load())
+            .with("reported_weights", self.reported_weights_set().map(|weights| weights.to_values()))
     }
 }
 

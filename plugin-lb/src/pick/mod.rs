@@ -15,6 +15,7 @@ mod peak_ewma;
 mod pool;
 mod priority;
 mod random;
+mod reported_weights;
 mod round_robin;
 mod two;
 mod weighted_random;
@@ -43,9 +44,11 @@ pub(crate) enum Picker {
     PeakEwma,
     LeastRequest(weighted_random::Alias),
     Maglev(maglev::Table, Option<bounded::BoundedLoad>),
+    ReportedWeights(reported_weights::ReportedWeights),
 }
 
-/// Where a strategy draws its numbers from. Each is asked for at most once per pick, and only where it is needed.
+/// Where a strategy draws its numbers from. Each is asked for at most once per pick, and only where it is needed; turns as
+/// often as one is passed over.
 pub(crate) trait Draw {
     /// A number that counts up.
     fn turn(&self) -> u64;
@@ -87,6 +90,9 @@ impl Picker {
             Strategy::PeakEwma => Self::PeakEwma,
             Strategy::Maglev => Self::Maglev(maglev::Table::build(names.zip(weights())), bounded()),
             Strategy::LeastRequest => Self::LeastRequest(weighted_random::Alias::build(weights())),
+            Strategy::ReportedWeights => {
+                Self::ReportedWeights(reported_weights::ReportedWeights::new(config.reported_weights(), views.len()))
+            }
         }
     }
 
@@ -109,6 +115,7 @@ impl Picker {
             Self::Maglev(table, None) => table.pick(pool, key(draw)),
             Self::Maglev(table, Some(bound)) => bound.pick(pool, draw.in_flight(), table.order(key(draw))),
             Self::LeastRequest(alias) => least_request::pick(alias, pool, draw.ticket()),
+            Self::ReportedWeights(weights) => weights.pick(pool, draw.now(), || draw.turn()),
         };
         // One that was to be picked has become worse in between, and a strategy that looks twice has found nobody.
         picked.or_else(|| pool.best().map(|best| best.first()))

@@ -5,6 +5,7 @@ mod down;
 mod golden;
 mod keys;
 mod maglev;
+mod reported_weights;
 mod two;
 
 use std::cell::Cell;
@@ -13,7 +14,7 @@ use plugin_core::{HealthState, InstanceId, clock::Instant};
 use proptest::prelude::*;
 
 use super::{Draw, Picker, Pool, View, weighted_round_robin::Schedule};
-use crate::{BalanceConfig, Strategy, estimate::Expected};
+use crate::{BalanceConfig, ReportedWeightsConfig, Strategy, estimate::Expected};
 
 #[derive(Clone, Debug)]
 struct Fake {
@@ -25,6 +26,7 @@ struct Fake {
     in_flight: usize,
     latency: Option<f32>,
     failing: Option<Expected>,
+    reported: Option<f32>,
 }
 
 impl View for Fake {
@@ -51,6 +53,10 @@ impl View for Fake {
     fn expected(&self, _: Instant) -> Expected {
         self.failing.unwrap_or(self.latency.map_or(Expected::Nothing, Expected::Answer))
     }
+
+    fn reported_weight(&self, _: &ReportedWeightsConfig, _: Instant) -> Option<f32> {
+        self.reported
+    }
 }
 
 fn fakes(count: usize) -> Vec<Fake> {
@@ -63,6 +69,7 @@ fn fakes(count: usize) -> Vec<Fake> {
         in_flight: 0,
         latency: None,
         failing: None,
+        reported: None,
     };
     (0..count).map(fake).collect()
 }
@@ -80,6 +87,7 @@ struct Seeded {
     affinity: Cell<Option<u64>>,
     priority: i16,
     in_flight: Cell<usize>,
+    now: Cell<Instant>,
 }
 
 impl Seeded {
@@ -90,6 +98,7 @@ impl Seeded {
             affinity: Cell::new(None),
             priority: 0,
             in_flight: Cell::new(0),
+            now: Cell::new(Instant::ZERO),
         }
     }
 }
@@ -104,7 +113,7 @@ impl Draw for Seeded {
     }
 
     fn now(&self) -> Instant {
-        Instant::ZERO
+        self.now.get()
     }
 
     fn affinity(&self) -> Option<u64> {
@@ -305,6 +314,7 @@ prop_compose! {
     )) -> Vec<Fake> {
         all.into_iter().enumerate().map(|(index, (weight, priority, health, in_flight, latency))| Fake {
             id: InstanceId::next(), name: index.to_string(), weight, priority, health, in_flight, latency, failing: None,
+            reported: latency,
         }).collect()
     }
 }
@@ -354,6 +364,10 @@ impl View for Flapping {
 
     fn expected(&self, now: Instant) -> Expected {
         self.fake.expected(now)
+    }
+
+    fn reported_weight(&self, config: &ReportedWeightsConfig, now: Instant) -> Option<f32> {
+        self.fake.reported_weight(config, now)
     }
 }
 
