@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{ConfigError, settings};
+use plugin_core::{
+    ConfigError,
+    settings::{self, Settings},
+};
 
-use crate::{OutlierConfig, Strategy};
+use crate::{OutlierConfig, ReportedWeightsConfig, Strategy};
 
 /// The settings of a balancer. A value that exists is valid.
 ///
@@ -33,6 +36,8 @@ pub struct BalanceConfig {
     subset: Option<u32>,
     zone: Option<Arc<str>>,
     overprovisioning: f64,
+    max_load: Option<f64>,
+    reported_weights: Option<ReportedWeightsConfig>,
 }
 
 impl Default for BalanceConfig {
@@ -47,6 +52,8 @@ impl Default for BalanceConfig {
             subset: None,
             zone: None,
             overprovisioning: 1.4,
+            max_load: None,
+            reported_weights: None,
         }
     }
 }
@@ -117,6 +124,24 @@ impl BalanceConfig {
     pub fn overprovisioning(&self) -> f64 {
         self.overprovisioning
     }
+
+    /// How many times its share of the calls in flight an instance may have, before its keys go elsewhere; `None`: any
+    /// number.
+    #[must_use]
+    pub fn max_load(&self) -> Option<f64> {
+        self.max_load
+    }
+
+    /// How the reports of backends become weights, under `reported-weights`.
+    #[must_use]
+    pub fn reported_weights(&self) -> ReportedWeightsConfig {
+        self.reported_weights.unwrap_or_default()
+    }
+
+    /// The same where it was set.
+    pub(crate) fn reported_weights_set(&self) -> Option<ReportedWeightsConfig> {
+        self.reported_weights
+    }
 }
 
 /// Collects settings for an [`BalanceConfig`].
@@ -181,14 +206,37 @@ impl BalanceConfigBuilder {
         self
     }
 
+    /// Sets how many times its share of the calls in flight an instance may have, by weight, before its keys go to the
+    /// next one: above 1.0 and at most 100.0, 1.25 say. For `consistent-hash` and `maglev`. Default: `None`, any number.
+    ///
+    /// With less, keys move more easily from an instance that is busier than others; with more, fewer do.
+    pub fn with_max_load(mut self, max_load: impl Into<Option<f64>>) -> Self {
+        self.0.max_load = max_load.into();
+        self
+    }
+
+    /// Sets how the reports of backends become weights. For `reported-weights`. Default: `None`, its defaults.
+    pub fn with_reported_weights(mut self, config: impl Into<Option<ReportedWeightsConfig>>) -> Self {
+        self.0.reported_weights = config.into();
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// When `pick_timeout` or `slow_start` is zero, `panic_threshold` is not from 0 to 1, `subset` is 0, or
-    /// `overprovisioning` is not from 1 to 1000.
+    /// When `pick_timeout` or `slow_start` is zero, `panic_threshold` is not from 0 to 1, `subset` is 0, `overprovisioning` is not from 1
+    /// to 1000, `max_load` is out of bounds, or a setting has no effect with the strategy.
     pub fn build(self) -> Result<BalanceConfig, ConfigError> {
-        settings::fitting(self.0)
+        let config = settings::fitting(self.0)?;
+        let (strategy, given) = (config.strategy.as_str(), config.to_values());
+        match BalanceConfig::TABLE.keys().find(|key| given.has(key.name()) && !key.serves(strategy)) {
+            Some(idle) => {
+                let problem = settings::without_effect(strategy, idle.modes());
+                Err(ConfigError::new(idle.name(), problem).with_others(&["strategy"]))
+            }
+            None => Ok(config),
+        }
     }
 }
 
@@ -206,6 +254,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_setting_that_has_no_effect_with_the_strategy_is_named() {
+        let with = |strategy| BalanceConfig::builder().with_strategy(strategy).with_max_load(1.25).build();
+        for strategy in Strategy::ALL {
+            let by_key = matches!(strategy, Strategy::ConsistentHash | Strategy::Maglev);
+            let built = with(*strategy).map(|config| config.max_load()).map_err(|error| error.to_string());
+            let named = format!("`max_load` has no effect with {strategy}; it is for consistent-hash, maglev");
+            assert_eq!(built, if by_key { Ok(Some(1.25)) } else { Err(named) });
+        }
+        for (most, fits) in [(1.0, false), (1.001, true), (100.0, true), (100.1, false), (f64::NAN, false)] {
+            let built = BalanceConfig::builder().with_strategy(Strategy::Maglev).with_max_load(most).build();
+            assert_eq!(built.is_ok(), fits, "{most}");
+        }
+    }
+
     #[cfg(feature = "serde")]
     #[test]
     fn a_document_is_read_by_name_and_by_number_and_unknown_keys_are_errors() {
@@ -216,7 +279,7 @@ mod tests {
         assert_eq!((config.failover(), config.pick_timeout()), (false, Duration::from_millis(250)));
         assert_eq!(read(r#"{"strategy":5}"#).map(|config| config.strategy()), Ok(Strategy::ConsistentHash));
         assert!(read(r#"{"strategy":"fastest"}"#).expect_err("unknown").contains("one of round-robin, random"));
-        assert!(read(r#"{"strategy":12}"#).expect_err("too large").contains("its number from 0 to 11"));
+        assert!(read(r#"{"strategy":13}"#).expect_err("too large").contains("its number from 0 to 12"));
         assert!(read(r#"{"strategie":"random"}"#).expect_err("a typing error").contains("strategie"));
         assert!(read(r#"{"pick_timeout":0}"#).expect_err("zero").contains("`pick_timeout` must be longer than zero"));
         let text = serde_json::to_string(&config).expect("plain");

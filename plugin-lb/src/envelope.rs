@@ -1,8 +1,12 @@
 //! What a balancer reads from a request, and writes to what comes back.
 
+use std::collections::BTreeMap;
+
 use plugin_core::{Attributed, Call, InstanceId, PluginError, Reply};
 
-use crate::{Hints, last_failure};
+#[cfg(feature = "http")]
+use crate::load_report;
+use crate::{Hints, LoadReport, last_failure};
 
 /// What a balancer reads from a request, and writes to what comes back.
 ///
@@ -18,6 +22,13 @@ pub trait Envelope<Req, Res, Err> {
     /// Notes on a response or an error which instance it came from.
     fn tag(&self, result: Result<&mut Res, &mut Err>, instance: InstanceId) {
         let _ = (result, instance);
+    }
+
+    /// What the response says of the load of its instance. Asked of each response under the strategy `reported-weights`, and
+    /// under no other.
+    fn load_report(&self, response: &Res) -> Option<LoadReport> {
+        let _ = response;
+        None
     }
 
     /// A copy of the request for another instance, when the first cannot be reached: its error, as it is judged, says that
@@ -61,6 +72,10 @@ impl<T: Clone, U> Envelope<Call<T>, Reply<U>, PluginError> for CallEnvelope {
         attribute(result, instance);
     }
 
+    fn load_report(&self, reply: &Reply<U>) -> Option<LoadReport> {
+        of_metadata(reply.metadata())
+    }
+
     fn retain(&self, call: &Call<T>) -> Option<Call<T>> {
         Some(call.clone())
     }
@@ -81,6 +96,14 @@ impl<T, Res: Attributed, Err: Attributed> Envelope<Call<T>, Res, Err> for CallOn
 
     fn tag(&self, result: Result<&mut Res, &mut Err>, instance: InstanceId) {
         attribute(result, instance);
+    }
+}
+
+/// The report in the metadata of a reply, under the names that it has in headers.
+fn of_metadata(metadata: &BTreeMap<String, String>) -> Option<LoadReport> {
+    match metadata.get(LoadReport::BINARY_HEADER) {
+        Some(value) => LoadReport::from_base64(value.as_bytes()),
+        None => LoadReport::parse(metadata.get(LoadReport::HEADER)?),
     }
 }
 
@@ -110,6 +133,10 @@ impl<B, C, Err> Envelope<http::Request<B>, http::Response<C>, Err> for HttpEnvel
             response.extensions_mut().insert(instance);
         }
     }
+
+    fn load_report(&self, response: &http::Response<C>) -> Option<LoadReport> {
+        load_report::of_headers(response.headers())
+    }
 }
 
 /// Another envelope with requests that are copied by a closure, see [`Balance::retain_with`](crate::Balance::retain_with).
@@ -130,6 +157,10 @@ where
 
     fn tag(&self, result: Result<&mut Res, &mut Err>, instance: InstanceId) {
         self.envelope.tag(result, instance);
+    }
+
+    fn load_report(&self, response: &Res) -> Option<LoadReport> {
+        self.envelope.load_report(response)
     }
 
     fn retain(&self, request: &Req) -> Option<Req> {

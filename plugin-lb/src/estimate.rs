@@ -18,7 +18,9 @@ const SHARE: f32 = 1.0 / 8.0;
 /// leave all calls to the few that have not for a while.
 const IN_A_ROW: u32 = 5;
 
-/// For how long an instance that fails again and again is left alone after each failure: two half-lives.
+/// For how long an instance that fails again and again is left alone at the most after each failure: two half-lives. After the first
+/// [`IN_A_ROW`] it is a sixteenth of that, and after the next a fourth: of many calls, each tenth of which fails, five fail in a row
+/// now and then, and who has answered to that soon takes calls again.
 const LEFT_ALONE: u32 = 2 * HALF_LIFE;
 
 /// An exponentially weighted average that remembers when it was last fed, in one word.
@@ -163,7 +165,7 @@ impl Word {
         match self.failures {
             _ if self.is_empty() => Expected::Nothing,
             ..IN_A_ROW => Expected::Answer(left),
-            _ if ticks < LEFT_ALONE => Expected::Failure,
+            failures if ticks < LEFT_ALONE >> (2 * COUNTED.saturating_sub(failures)) => Expected::Failure,
             _ => Expected::Trial(left),
         }
     }

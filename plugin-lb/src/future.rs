@@ -356,6 +356,11 @@ where
         let Some(mut attempt) = this.attempt.take() else { return result };
         this.state.set(CallState::Ended);
         this.policy.envelope.tag(result.as_mut(), attempt.member().id);
+        if attempt.member().meter.reported.is_heeded()
+            && let Some(report) = result.as_ref().ok().and_then(|response| this.policy.envelope.load_report(response))
+        {
+            attempt.member().meter.reported.report(&report, clock::end::read());
+        }
         match (judged.verdict(), result) {
             (Verdict::AtEnd, Ok(response)) => {
                 let body = attempt.into_body::<C, S::Response, S::Error>(&this.policy.classify, judged);

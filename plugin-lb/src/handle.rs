@@ -7,10 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use plugin_core::{InstanceId, Rejected};
+use plugin_core::{InstanceId, Rejected, clock};
 
 use crate::{
-    BalanceConfig, BalanceEvents, Endpoint, Hints, InstanceStats, MembershipError, TierStats,
+    BalanceConfig, BalanceEvents, Endpoint, Hints, InstanceStats, LoadReport, MembershipError, TierStats,
     error::MembershipErrorKind::{Duplicate, Unknown, Weight},
     membership::{Entry, Membership},
     picked_instance::PickedInstance,
@@ -213,6 +213,19 @@ impl<S> BalanceHandle<S> {
     pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), MembershipError> {
         check_weight(weight, name)?;
         self.change_one(name, |entry| entry.weight = weight)
+    }
+
+    /// Says what the load of an instance is, as its responses would: for reports that come by another way than those. Has no
+    /// effect under another strategy than `reported-weights`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this name.
+    pub fn report(&self, name: &str, report: &LoadReport) -> Result<(), MembershipError> {
+        let snapshot = self.0.load();
+        let position = position(&snapshot.entries, name).ok_or_else(|| MembershipError::new(Unknown, name))?;
+        snapshot.entries[position].meter.reported.report(report, clock::now());
+        Ok(())
     }
 
     fn change_one(&self, name: &str, change: impl FnOnce(&mut Entry<S>)) -> Result<(), MembershipError> {

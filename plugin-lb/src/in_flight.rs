@@ -9,6 +9,8 @@ use plugin_core::{
     sync::Lease,
 };
 
+#[cfg(feature = "http")]
+use crate::load_report;
 use crate::{
     Hints,
     membership::{Entry, Member, Snapshot},
@@ -66,13 +68,16 @@ impl<S> Snapshot<S> {
             [only] => Some(only).filter(|only| !failed.contains(&only.id)),
             several => self.among(several, turns, hints, failed, now).map(|index| &several[index]),
         };
-        entry.map(|entry| InFlight::begin(entry, now, hints.started()))
+        let of_all = self.config.max_load().map(|_| turns.lease());
+        entry.map(|entry| InFlight::begin(entry, now, hints.started(), of_all))
     }
 }
 
 /// A call in flight on an instance, from the pick. It keeps the instance alive, also one that is removed meanwhile.
 pub(crate) struct InFlight<S> {
     member: Lease<Member<S>>,
+    /// In flight on all instances, where their load is bounded.
+    of_all: Option<Lease<()>>,
     timing: Timing,
     /// A drop while this is set is a panic of the instance.
     polled: bool,
@@ -83,12 +88,13 @@ impl<S> InFlight<S> {
     /// `now` is the present moment where the strategy reads it, `came` when the request did. The clock is read only when
     /// the time of this call is taken.
     #[inline]
-    fn begin(entry: &Entry<S>, now: Option<Instant>, came: Option<Instant>) -> Self {
+    fn begin(entry: &Entry<S>, now: Option<Instant>, came: Option<Instant>, of_all: Option<Lease<()>>) -> Self {
         let member = entry.member.lease();
         let timed = now.is_some() || entry.meter.wants_time();
         let started = if timed { now.unwrap_or_else(clock::now) } else { came.unwrap_or(Instant::ZERO) };
         Self {
             member,
+            of_all,
             timing: Timing { started, timed, waiting_since: Instant::ZERO, turn: Instant::ZERO },
             polled: false,
             settled: false,
@@ -194,7 +200,8 @@ impl<S> InFlight<S> {
         let meter = self.member.bodies.lease();
         let judge = <C as Classify<Res, Err>>::classify_end;
         let declined = head.is_turned_away();
-        InBody { meter, timing: self.timing, declined, settled: false, classify: classify.clone(), judge }
+        let (of_all, timing) = (self.of_all.take(), self.timing);
+        InBody { meter, _of_all: of_all, timing, declined, settled: false, classify: classify.clone(), judge }
     }
 }
 
@@ -230,6 +237,7 @@ impl<S> Drop for InFlight<S> {
 /// A response whose body is still being read counts as in flight on the instance.
 pub(crate) struct InBody<C> {
     meter: Lease<Meter>,
+    _of_all: Option<Lease<()>>,
     timing: Timing,
     /// The head says that the instance takes no call now.
     declined: bool,
@@ -249,6 +257,13 @@ impl<C> InBody<C> {
 
 impl<C: Send + 'static> Observe for InBody<C> {
     fn end(mut self: Box<Self>, end: End<'_>) {
+        #[cfg(feature = "http")]
+        if self.meter.reported.is_heeded()
+            && let End::Complete { trailers: Some(trailers) } = end
+            && let Some(report) = load_report::of_headers(trailers)
+        {
+            self.meter.reported.report(&report, clock::end::read());
+        }
         let judged = (self.judge)(&self.classify, end);
         if judged.verdict() == Verdict::Failure {
             self.meter.failure.keep(judged.code(), "");

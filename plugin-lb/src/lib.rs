@@ -7,10 +7,14 @@ mod envelope;
 mod error;
 mod estimate;
 mod future;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod hints;
 mod in_flight;
 mod last_failure;
+mod load_report;
 mod membership;
 mod meter;
 #[cfg(not(all(feature = "http", feature = "grpc")))]
@@ -19,6 +23,7 @@ pub mod missing;
 mod outlier;
 mod pick;
 mod picked_instance;
+mod reported_weights;
 mod service;
 mod settings;
 mod slow_start;
@@ -40,9 +45,11 @@ pub use future::ResponseFuture;
 pub use handle::{BalanceHandle, RemovedInstance, ReplacedInstances};
 pub use hints::Hints;
 pub use last_failure::LastFailure;
+pub use load_report::LoadReport;
 pub use outlier::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange};
 pub use outlier::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub use picked_instance::PickedInstance;
+pub use reported_weights::{ReportedWeightsConfig, ReportedWeightsConfigBuilder};
 pub use service::Balance;
 pub use stats::InstanceStats;
 pub use strategy::Strategy;

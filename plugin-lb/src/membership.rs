@@ -16,7 +16,7 @@ use plugin_core::{
 };
 
 use crate::{
-    BalanceConfig, Endpoint, Hints, TierStats,
+    BalanceConfig, Endpoint, Hints, ReportedWeightsConfig, TierStats,
     estimate::Expected,
     meter::Meter,
     outlier::{Counted, Ejection, Known, Outliers},
@@ -233,6 +233,10 @@ impl<S> View for Entry<S> {
     fn expected(&self, now: Instant) -> Expected {
         self.meter.latency.read(now)
     }
+
+    fn reported_weight(&self, config: &ReportedWeightsConfig, now: Instant) -> Option<f32> {
+        self.meter.reported.usable(config, now)
+    }
 }
 
 /// The membership and the settings at one moment, with the strategy's tables.
@@ -251,6 +255,7 @@ impl<S> Snapshot<S> {
     fn new(config: BalanceConfig, mut entries: Vec<Entry<S>>, seed: u64) -> Self {
         for entry in &mut entries {
             entry.meter.follow_peaks(config.strategy().follows_peaks());
+            entry.meter.reported.heed(config.strategy().reads_reports().then(|| config.reported_weights()));
             entry.ejection = config.outlier().map(|_| Arc::clone(&entry.meter.ejection));
         }
         let takers: Vec<Entry<S>> = entries.iter().filter(|entry| entry.takes_calls()).cloned().collect();
@@ -325,5 +330,9 @@ impl Draw for Live<'_> {
 
     fn priority(&self) -> i16 {
         self.hints.priority()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.turns.in_flight()
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     estimate::{Estimate, Sample},
     last_failure::Kept,
     outlier::{Counted, Ejection, Outliers},
+    reported_weights::ReportedWeight,
 };
 
 /// How a call on an instance was settled.
@@ -66,6 +67,7 @@ pub(crate) struct Meter {
     outliers: Arc<Outliers>,
     pub(crate) latency: Estimate,
     pub(crate) failure: Kept,
+    pub(crate) reported: ReportedWeight,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +111,7 @@ impl Meter {
             outliers,
             latency: Estimate::default(),
             failure: Kept::default(),
+            reported: ReportedWeight::default(),
         }
     }
 

@@ -1,11 +1,13 @@
 //! The keys that configuration files have for a balancer.
 
+use std::ops::Bound;
+
 use plugin_core::{
     ConfigError,
-    settings::{Given, Key, Kind, Settings, Table, Values},
+    settings::{Bounds, Given, Key, Kind, Settings, Table, Values},
 };
 
-use crate::{BalanceConfig, OutlierConfig, Strategy, outlier::values_of};
+use crate::{BalanceConfig, OutlierConfig, ReportedWeightsConfig, Strategy, outlier::values_of};
 
 static OUTLIER: Table = Table::new(
     "load_balancer.outlier",
@@ -27,6 +29,7 @@ const WITHOUT_KEY: &[&str] = &[
     "p2c",
     "peak-ewma",
     "least-request",
+    "reported-weights",
 ];
 
 static TABLE: Table = Table::new(
@@ -72,9 +75,27 @@ static TABLE: Table = Table::new(
             "How much more than its share an instance can take, before calls go to another zone or a lower priority.",
         )
         .default("1.4"),
+        Key::new(
+            "max_load",
+            Kind::Number(Bounds { low: Bound::Excluded(1.0), high: Bound::Included(100.0) }),
+            "How many times its share of the calls in flight, by weight, an instance may have before its keys go elsewhere. \
+             Absent: any number.",
+        )
+        .only(BY_KEY),
+        Key::new(
+            "reported_weights",
+            Kind::Optional(ReportedWeightsConfig::TABLE),
+            "How the reports of backends become weights.",
+        )
+        .only(BY_REPORT),
     ],
 )
 .moded_by("strategy");
+
+/// The strategy that reads the reports of backends.
+const BY_REPORT: &[&str] = &[Strategy::ReportedWeights.as_str()];
+/// The strategies that keep a key on its instance.
+const BY_KEY: &[&str] = &[Strategy::ConsistentHash.as_str(), Strategy::Maglev.as_str()];
 
 impl Settings for BalanceConfig {
     const TABLE: &'static Table = &TABLE;
@@ -90,7 +111,15 @@ impl Settings for BalanceConfig {
             .with_panic_threshold(values.number("panic_threshold").unwrap_or(default.panic_threshold()))
             .with_slow_start(values.time("slow_start"))
             .with_subset(values.integer("subset"))
-            .with_overprovisioning(values.number("overprovisioning").unwrap_or(default.overprovisioning()));
+            .with_overprovisioning(values.number("overprovisioning").unwrap_or(default.overprovisioning()))
+            .with_max_load(values.number("max_load"))
+            .with_reported_weights(
+                values
+                    .section("reported_weights")
+                    .map(ReportedWeightsConfig::from_values)
+                    .transpose()
+                    .map_err(|error| error.within("reported_weights"))?,
+            );
         match values.text("zone") {
             Some(zone) => builder.with_zone(zone),
             None => builder,
@@ -109,6 +138,8 @@ impl Settings for BalanceConfig {
             .with("subset", self.subset())
             .with("zone", self.zone().map(str::to_owned))
             .with("overprovisioning", self.overprovisioning())
+            .with("max_load", self.max_load())
+            .with("reported_weights", self.reported_weights_set().map(|weights| weights.to_values()))
     }
 }
 

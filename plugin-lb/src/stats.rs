@@ -49,6 +49,8 @@ pub struct InstanceStats {
     pub ejected_for: Option<Duration>,
     /// How often it was ejected as one.
     pub ejections: u64,
+    /// The weight that its last load report comes to, whether it is used by now, or still; under `reported-weights`.
+    pub reported_weight: Option<f32>,
     /// The last call that failed, whether others have succeeded since or not.
     pub last_failure: Option<LastFailure>,
 }
@@ -75,6 +77,7 @@ impl InstanceStats {
             last_used: totals.last_used.and_then(|at| clock::wall().checked_sub(at.elapsed())),
             ejected_for: entry.ejected_for(),
             ejections: member.meter.ejection.ejections(),
+            reported_weight: member.meter.reported.last(),
             last_failure: member.meter.failure.read(),
         }
     }

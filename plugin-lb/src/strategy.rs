@@ -35,6 +35,8 @@ pub enum Strategy {
     LeastRequest,
     /// The same one for the same affinity key, with shares as even as can be.
     Maglev,
+    /// In turn, in proportion to what the backends say of their load.
+    ReportedWeights,
 }
 
 impl Strategy {
@@ -52,6 +54,7 @@ impl Strategy {
         Self::PeakEwma,
         Self::LeastRequest,
         Self::Maglev,
+        Self::ReportedWeights,
     ];
 
     /// The names of [`ALL`](Self::ALL), in its order.
@@ -81,6 +84,7 @@ impl Strategy {
             Self::PeakEwma => "peak-ewma",
             Self::LeastRequest => "least-request",
             Self::Maglev => "maglev",
+            Self::ReportedWeights => "reported-weights",
         }
     }
 
@@ -98,6 +102,11 @@ impl Strategy {
     /// Whether the affinity key of a call decides where it goes.
     pub(crate) const fn reads_key(self) -> bool {
         matches!(self, Self::ConsistentHash | Self::Maglev)
+    }
+
+    /// Whether load reports are an input.
+    pub(crate) const fn reads_reports(self) -> bool {
+        matches!(self, Self::ReportedWeights)
     }
 
     /// Whether a slow answer is taken at its word at once, and a fast one only with time.
@@ -181,6 +190,7 @@ mod tests {
             "peak-ewma",
             "least-request",
             "maglev",
+            "reported-weights",
         ];
         assert_eq!(Strategy::NAMES, names, "new ones come last");
     }

@@ -1,19 +1,32 @@
-//! Whose turn it is.
+//! What the picks of a balancer count together: whose turn it is, and where the load is bounded the calls in flight.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use plugin_core::sync::{Pad, stripe, stripe_count};
+use plugin_core::sync::{Lease, Pad, Striped, stripe, stripe_count};
 
 /// Counts up, for each stripe of threads on its own.
-pub(crate) struct Turns(Box<[Pad<AtomicU64>]>);
+pub(crate) struct Turns {
+    turns: Box<[Pad<AtomicU64>]>,
+    in_flight: Striped<()>,
+}
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        Self((0..stripe_count()).map(|_| Pad::default()).collect())
+        Self { turns: (0..stripe_count()).map(|_| Pad::default()).collect(), in_flight: Striped::new(()) }
     }
 
     pub(crate) fn next(&self) -> u64 {
         // Relaxed: turns are taken, nothing is published with them.
-        self.0[stripe()].fetch_add(1, Ordering::Relaxed)
+        self.turns[stripe()].fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// One more call in flight on all instances, until the lease is gone.
+    pub(crate) fn lease(&self) -> Lease<()> {
+        self.in_flight.lease()
+    }
+
+    /// Calls in flight on all instances that have such a lease.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.leases()
     }
 }

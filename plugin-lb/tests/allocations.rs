@@ -30,11 +30,12 @@ impl Service<Call<Bytes>> for Echo {
 
 #[test]
 fn neither_a_pick_nor_a_call_allocates_whatever_the_strategy() {
+    let bounded = [Strategy::ConsistentHash, Strategy::Maglev]
+        .map(|strategy| BalanceConfig::builder().with_strategy(strategy).with_max_load(1.25).build().expect("valid"));
     for instances in [1, 2, 10] {
-        for strategy in Strategy::ALL {
+        for config in Strategy::ALL.iter().map(|strategy| BalanceConfig::new(*strategy)).chain(bounded.clone()) {
             let endpoints = (0..instances).map(|index| Endpoint::new(index.to_string(), Echo));
-            let mut balance =
-                Balance::new(BalanceConfig::new(*strategy), endpoints).expect("distinct names").for_calls();
+            let mut balance = Balance::new(config.clone(), endpoints).expect("distinct names").for_calls();
             let handle = balance.handle();
             let mut one_call = || {
                 let future = pin!(balance.call(Call::new(Bytes::from_static(b"payload"))));
@@ -50,7 +51,7 @@ fn neither_a_pick_nor_a_call_allocates_whatever_the_strategy() {
                     drop(handle.pick(&Hints::new()));
                 }
             });
-            assert_eq!(info.count_total, 0, "{strategy} over {instances}");
+            assert_eq!(info.count_total, 0, "{config:?} over {instances}");
         }
     }
 }

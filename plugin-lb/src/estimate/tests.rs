@@ -91,12 +91,12 @@ fn an_instance_that_fails_again_and_again_is_left_alone_for_a_while_and_one_that
         estimate.feed(says_nothing, at(2));
     }
     assert!(is_answer(at(2)));
-    // However often.
-    for failure in 1..12 {
-        let at = |seconds: u64| at(20 * failure + seconds);
+    // For longer with each, up to ten seconds, however often.
+    for (failure, alone) in (1..12).map(|failure: u64| (failure, [600, 2_490, 9_990][(failure as usize - 1).min(2)])) {
+        let at = |millis: u64| Instant::from_nanos((20_000 * failure + millis) * 1_000_000);
         fail(1, at(0));
-        assert_eq!([0, 1, 9].map(|seconds| estimate.read(at(seconds))), [Expected::Failure; 3]);
-        assert!(matches!(estimate.read(at(11)), Expected::Trial(nanos) if nanos < 1e9), "{failure}");
+        assert_eq!([0, alone / 2, alone].map(|millis| estimate.read(at(millis))), [Expected::Failure; 3], "{failure}");
+        assert!(matches!(estimate.read(at(alone + 50)), Expected::Trial(nanos) if nanos <= 1e9), "{failure}");
     }
     estimate.feed(Sample::Peak(MS), at(400));
     assert!(is_answer(at(400)));

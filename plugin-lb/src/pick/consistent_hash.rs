@@ -56,6 +56,18 @@ impl Ring {
 
     #[inline]
     pub(super) fn pick<V: View>(&self, pool: &Pool<'_, V>, key: u64) -> Option<usize> {
+        let mut order = self.order(key);
+        let first = order.next()?;
+        if pool.is_first(first) {
+            return Some(first);
+        }
+        let best = pool.best()?;
+        self.order(key).find(|index| best.contains(*index))
+    }
+
+    /// The instances of the points from that of a key on, going round.
+    #[inline]
+    pub(super) fn order(&self, key: u64) -> impl Iterator<Item = usize> + Clone {
         let key = mix(key);
         let mut start = self.parts[(key >> self.shift) as usize] as usize;
         while self.points.get(start).is_some_and(|point| point.hash < key) {
@@ -63,13 +75,8 @@ impl Ring {
         }
         // Past the last point the ring begins anew.
         let start = if start == self.points.len() { 0 } else { start };
-        let first = self.points.get(start)?.instance as usize;
-        if pool.is_first(first) {
-            return Some(first);
-        }
-        let best = pool.best()?;
         let (before, after) = self.points.split_at(start);
-        after.iter().chain(before).map(|point| point.instance as usize).find(|index| best.contains(*index))
+        after.iter().chain(before).map(|point| point.instance as usize)
     }
 
     #[cfg(test)]

@@ -62,20 +62,21 @@ impl Table {
 
     #[inline]
     pub(super) fn pick<V: View>(&self, pool: &Pool<'_, V>, key: u64) -> Option<usize> {
-        let mut hash = mix(key);
-        let mut index = self.owner(hash)?;
-        if pool.is_first(index) {
-            return Some(index);
+        let hash = mix(key);
+        let first = self.owner(hash)?;
+        if pool.is_first(first) {
+            return Some(first);
         }
         let best = pool.best()?;
-        for _ in 0..TRIES {
-            if best.contains(index) {
-                return Some(index);
-            }
-            hash = mix(hash.wrapping_add(0x9e37_79b9_7f4a_7c15));
-            index = self.owner(hash)?;
-        }
-        best.this_or_weighted(index, hash)
+        self.order(key).find(|index| best.contains(*index)).or_else(|| best.this_or_weighted(first, rehash(hash)))
+    }
+
+    /// The instance of a key, and those that it falls on when it is hashed anew.
+    #[inline]
+    pub(super) fn order(&self, key: u64) -> impl Iterator<Item = usize> + Clone {
+        std::iter::successors(Some(mix(key)), |hash| Some(rehash(*hash)))
+            .take(TRIES)
+            .filter_map(|hash| self.owner(hash))
     }
 
     #[inline]
@@ -87,6 +88,11 @@ impl Table {
     pub(super) fn entries(&self) -> &[u32] {
         &self.0
     }
+}
+
+#[inline]
+fn rehash(hash: u64) -> u64 {
+    mix(hash.wrapping_add(0x9e37_79b9_7f4a_7c15))
 }
 
 /// An entry that nobody has taken.

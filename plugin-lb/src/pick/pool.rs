@@ -3,7 +3,7 @@
 use plugin_core::{HealthState, InstanceId, clock::Instant};
 
 use super::numbers::scale;
-use crate::estimate::Expected;
+use crate::{ReportedWeightsConfig, estimate::Expected};
 
 /// One instance as a strategy sees it.
 pub(crate) trait View {
@@ -21,6 +21,8 @@ pub(crate) trait View {
     fn in_flight(&self) -> usize;
     /// What a call may expect of it.
     fn expected(&self, now: Instant) -> Expected;
+    /// The weight that it has reported, where that may be used.
+    fn reported_weight(&self, config: &ReportedWeightsConfig, now: Instant) -> Option<f32>;
 }
 
 /// The enabled instances, and what is known against some of them.

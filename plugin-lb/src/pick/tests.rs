@@ -1,9 +1,11 @@
 //! The strategies on plain data: no clock, no service, no thread.
 
+mod bounded;
 mod down;
 mod golden;
 mod keys;
 mod maglev;
+mod reported_weights;
 mod standing;
 mod tiers;
 mod two;
@@ -14,7 +16,7 @@ use plugin_core::{HealthState, InstanceId, clock::Instant};
 use proptest::prelude::*;
 
 use super::{Draw, Picker, Pool, Tiers, View, places, weighted_round_robin::Schedule};
-use crate::{BalanceConfig, Strategy, estimate::Expected};
+use crate::{BalanceConfig, ReportedWeightsConfig, Strategy, estimate::Expected};
 
 #[derive(Clone, Debug)]
 struct Fake {
@@ -27,6 +29,7 @@ struct Fake {
     in_flight: usize,
     latency: Option<f32>,
     failing: Option<Expected>,
+    reported: Option<f32>,
 }
 
 impl View for Fake {
@@ -61,6 +64,10 @@ impl View for Fake {
     fn expected(&self, _: Instant) -> Expected {
         self.failing.unwrap_or(self.latency.map_or(Expected::Nothing, Expected::Answer))
     }
+
+    fn reported_weight(&self, _: &ReportedWeightsConfig, _: Instant) -> Option<f32> {
+        self.reported
+    }
 }
 
 fn fakes(count: usize) -> Vec<Fake> {
@@ -74,6 +81,7 @@ fn fakes(count: usize) -> Vec<Fake> {
         in_flight: 0,
         latency: None,
         failing: None,
+        reported: None,
     };
     (0..count).map(fake).collect()
 }
@@ -90,11 +98,20 @@ struct Seeded {
     random: std::cell::RefCell<fastrand::Rng>,
     affinity: Cell<Option<u64>>,
     priority: i16,
+    in_flight: Cell<usize>,
+    now: Cell<Instant>,
 }
 
 impl Seeded {
     fn new() -> Self {
-        Self { turn: Cell::new(0), random: fastrand::Rng::with_seed(7).into(), affinity: Cell::new(None), priority: 0 }
+        Self {
+            turn: Cell::new(0),
+            random: fastrand::Rng::with_seed(7).into(),
+            affinity: Cell::new(None),
+            priority: 0,
+            in_flight: Cell::new(0),
+            now: Cell::new(Instant::ZERO),
+        }
     }
 }
 
@@ -108,7 +125,7 @@ impl Draw for Seeded {
     }
 
     fn now(&self) -> Instant {
-        Instant::ZERO
+        self.now.get()
     }
 
     fn affinity(&self) -> Option<u64> {
@@ -118,10 +135,14 @@ impl Draw for Seeded {
     fn priority(&self) -> i16 {
         self.priority
     }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight.get()
+    }
 }
 
 fn picker(strategy: Strategy, fakes: &[Fake]) -> Picker {
-    Picker::build(strategy, fakes)
+    Picker::build(&BalanceConfig::new(strategy), fakes)
 }
 
 /// The tiers of these instances, which know them by their index in a list that is in order.
@@ -340,8 +361,8 @@ prop_compose! {
         (1_u32..2000, -3_i32..3, health(), 0_usize..4, prop::option::of(1e3_f32..1e9)), 1..40,
     )) -> Vec<Fake> {
         all.into_iter().enumerate().map(|(index, (weight, priority, health, in_flight, latency))| Fake {
-            id: InstanceId::next(), name: index.to_string(), weight, priority,
-            zone: None, health, in_flight, latency, failing: None,
+            id: InstanceId::next(), name: index.to_string(), weight, priority, zone: None, health, in_flight, latency, failing: None,
+            reported: latency,
         }).collect()
     }
 }
@@ -399,6 +420,10 @@ impl View for Flapping {
 
     fn expected(&self, now: Instant) -> Expected {
         self.fake.expected(now)
+    }
+
+    fn reported_weight(&self, config: &ReportedWeightsConfig, now: Instant) -> Option<f32> {
+        self.fake.reported_weight(config, now)
     }
 }
 

@@ -67,7 +67,7 @@ impl Tiers {
                 let range = end..end + tier.len();
                 end = range.end;
                 let views = &views[range.clone()];
-                Tier { place: tier[0], picker: Picker::build(config.strategy(), views), range }
+                Tier { place: tier[0], picker: Picker::build(config, views), range }
             })
             .collect();
         let standing = Standing::new(tiers.len(), config.panic_threshold(), config.overprovisioning());
