@@ -22,6 +22,7 @@ mod picked_instance;
 mod service;
 mod settings;
 mod slow_start;
+mod split;
 mod stats;
 mod strategy;
 mod tier_stats;
@@ -44,6 +45,10 @@ pub use outlier::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange};
 pub use outlier::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub use picked_instance::PickedInstance;
 pub use service::Balance;
+pub use split::{
+    BranchError, BranchErrorKind, BranchStats, TrafficSplit, TrafficSplitConfig, TrafficSplitConfigBuilder,
+    TrafficSplitFuture, TrafficSplitHandle,
+};
 pub use stats::InstanceStats;
 pub use strategy::Strategy;
 pub use tier_stats::TierStats;
