@@ -13,6 +13,7 @@ mod in_flight;
 mod last_failure;
 mod membership;
 mod meter;
+mod mirror;
 #[cfg(not(all(feature = "http", feature = "grpc")))]
 #[doc(hidden)]
 pub mod missing;
@@ -41,6 +42,12 @@ pub use future::ResponseFuture;
 pub use handle::{BalanceHandle, RemovedInstance, ReplacedInstances};
 pub use hints::Hints;
 pub use last_failure::LastFailure;
+#[cfg(feature = "http")]
+pub use mirror::MarkHttp;
+pub use mirror::{
+    CopyByClone, CopyFn, CopyRequest, MIRRORED, MarkCall, MarkCopy, Mirror, MirrorConfig, MirrorConfigBuilder,
+    MirrorHandle, MirrorLayer, MirrorStats, Unmarked,
+};
 pub use outlier::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange};
 pub use outlier::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub use picked_instance::PickedInstance;
