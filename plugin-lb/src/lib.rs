@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod config;
+#[cfg(feature = "discover")]
+mod discover;
 mod endpoint;
 mod envelope;
 mod error;
