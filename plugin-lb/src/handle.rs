@@ -50,6 +50,11 @@ impl<S> BalanceHandle<S> {
         Self(shared)
     }
 
+    #[cfg(feature = "discover")]
+    pub(crate) fn membership(&self) -> &Arc<Membership<S>> {
+        &self.0
+    }
+
     /// Adds an instance.
     ///
     /// # Errors
@@ -318,7 +323,7 @@ impl<S> BalanceHandle<S> {
 }
 
 /// Whether any takes calls, so that one that joins now joins others.
-fn has_takers<S>(entries: &[Entry<S>]) -> bool {
+pub(crate) fn has_takers<S>(entries: &[Entry<S>]) -> bool {
     entries.iter().any(Entry::takes_calls)
 }
 

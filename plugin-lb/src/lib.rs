@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod config;
+#[cfg(feature = "discover")]
+mod discover;
 mod endpoint;
 mod envelope;
 mod error;
@@ -17,6 +19,7 @@ mod last_failure;
 mod load_report;
 mod membership;
 mod meter;
+mod mirror;
 #[cfg(not(all(feature = "http", feature = "grpc")))]
 #[doc(hidden)]
 pub mod missing;
@@ -27,6 +30,7 @@ mod reported_weights;
 mod service;
 mod settings;
 mod slow_start;
+mod split;
 mod stats;
 mod strategy;
 mod tier_stats;
@@ -46,11 +50,21 @@ pub use handle::{BalanceHandle, RemovedInstance, ReplacedInstances};
 pub use hints::Hints;
 pub use last_failure::LastFailure;
 pub use load_report::LoadReport;
+#[cfg(feature = "http")]
+pub use mirror::MarkHttp;
+pub use mirror::{
+    CopyByClone, CopyFn, CopyRequest, MIRRORED, MarkCall, MarkCopy, Mirror, MirrorConfig, MirrorConfigBuilder,
+    MirrorHandle, MirrorLayer, MirrorStats, Unmarked,
+};
 pub use outlier::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange};
 pub use outlier::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub use picked_instance::PickedInstance;
 pub use reported_weights::{ReportedWeightsConfig, ReportedWeightsConfigBuilder};
 pub use service::Balance;
+pub use split::{
+    BranchError, BranchErrorKind, BranchStats, TrafficSplit, TrafficSplitConfig, TrafficSplitConfigBuilder,
+    TrafficSplitFuture, TrafficSplitHandle,
+};
 pub use stats::InstanceStats;
 pub use strategy::Strategy;
 pub use tier_stats::TierStats;

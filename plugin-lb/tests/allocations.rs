@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use plugin_core::{Call, PluginError, Reply};
-use plugin_lb::{Balance, BalanceConfig, Endpoint, Hints, Strategy};
+use plugin_lb::{
+    Balance, BalanceConfig, Endpoint, Hints, MirrorConfig, MirrorLayer, Strategy, TrafficSplit, TrafficSplitConfig,
+};
+use tower::Layer;
 use tower_service::Service;
 
 #[derive(Clone)]
@@ -54,4 +57,42 @@ fn neither_a_pick_nor_a_call_allocates_whatever_the_strategy() {
             assert_eq!(info.count_total, 0, "{config:?} over {instances}");
         }
     }
+}
+
+/// Makes a call, which is answered at once, and gives back how often that allocates after the first time.
+fn allocations_of(service: &mut impl Service<Call<Bytes>, Response = Reply<Bytes>>, key: Option<&[u8]>) -> u64 {
+    let mut one_call = || {
+        let mut call = Call::new(Bytes::from_static(b"payload"));
+        if let Some(key) = key {
+            call.context_mut().set_affinity_key(key);
+        }
+        let future = pin!(service.call(call));
+        let polled = future.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Ok(_))));
+    };
+    one_call();
+    allocation_counter::measure(|| (0..1000).for_each(|_| one_call())).count_total
+}
+
+#[test]
+fn a_call_through_a_split_allocates_nothing_with_and_without_a_key() {
+    for weights in [vec![1], vec![90, 10], vec![4_000, 3_000, 2_000, 999]] {
+        let names: Vec<_> = (0..weights.len()).map(|index| index.to_string()).collect();
+        let named = names.iter().zip(&weights);
+        let config =
+            named.fold(TrafficSplitConfig::builder(), |all, (name, weight)| all.with_weight(name.as_str(), *weight));
+        let branches = names.iter().map(|name| (name.as_str(), Echo));
+        let split = TrafficSplit::new(config.build().expect("valid"), branches).expect("distinct names");
+        let mut split = split.for_calls();
+        assert_eq!(allocations_of(&mut split, None), 0, "{weights:?}");
+        assert_eq!(allocations_of(&mut split, Some(b"user-7")), 0, "{weights:?}");
+    }
+}
+
+#[test]
+fn a_call_that_is_not_copied_allocates_nothing() {
+    let config = MirrorConfig::builder().with_percent(0.01).build().expect("valid");
+    let layer = MirrorLayer::new(config, Echo).for_calls();
+    assert_eq!(allocations_of(&mut layer.layer(Echo), None), 0);
+    assert_eq!((layer.handle().stats().mirrored, layer.handle().stats().dropped), (0, 0));
 }

@@ -80,6 +80,8 @@ pub(super) const CONCERNS: &[&str] = &[
     "AdaptiveThrottle",
     "HealthGate",
     "Balance",
+    "TrafficSplit",
+    "Mirror",
     "Deadline",
     "AttemptTimeout",
     "Telemetry",
@@ -108,6 +110,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     ),
     none(&["Config"], &["Verify"], "`AuthConfig` and `ClientConfig` are what its verifier is made of"),
     other(&["Layer"], "Balance", &["Balance"], "it stands over many services and not around one"),
+    other(&["Layer"], "TrafficSplit", &["TrafficSplit"], "it stands over many services and not around one"),
     none(&["Layer"], &["Process", "Http", "Grpc", "Unix"], "a transport, under all layers"),
     other(
         &["Service"],
@@ -128,6 +131,8 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     other(&["Future"], "CallFuture", &["Http", "Grpc", "Unix"], "clients of all networks have the same future"),
     other(&["Future"], "ResponseFuture", &["CircuitBreaker", "KeyedBreaker"], "both have the same future"),
     other(&["Future"], "ResponseFuture", &["RateLimit", "KeyedRateLimit"], "both have the same future"),
+    other(&["Future"], "ResponseFuture", &["Balance"], "it was there before the others of its crate"),
+    none(&["Future"], &["Mirror"], "the future of a call is that of the inner service"),
     other(&["Config"], "RateLimitConfig", &["SharedRateLimit"], "the limit is the same, and kept elsewhere"),
     other(&["Layer::new"], "sharing", &["SharedRateLimit"], "there is nothing that it could have for itself"),
     other(
@@ -150,6 +155,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     none(&["Handle", "Stats", "Layer::handle", "Service::handle"], &["Verify"], "has no state"),
     none(&["Handle", "Stats", "Service::handle"], &["Http", "Grpc", "Unix"], "who operates it is at the other end"),
     other(&["Stats"], "InstanceStats", &["Balance"], "each instance has its own"),
+    other(&["Stats"], "BranchStats", &["TrafficSplit"], "each branch has its own"),
     none(&["Stats", "Handle::stats"], &["Deadline", "AttemptTimeout"], "telemetry counts what it cuts"),
     none(
         &["Layer::classify"],
@@ -168,7 +174,11 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         ],
         "judges no outcome",
     ),
-    none(&["Layer::reject_with"], &["Retry", "Hedge", "Telemetry", "Fallback", "Cache"], "refuses nothing itself"),
+    none(
+        &["Layer::reject_with"],
+        &["Retry", "Hedge", "Mirror", "Telemetry", "Fallback", "Cache"],
+        "refuses nothing itself",
+    ),
     none(
         &["Layer::reject_with", "Layer::for_http", "Layer::for_grpc", "Layer::for_calls"],
         &["Verify"],
@@ -179,6 +189,8 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     none(
         &["Layer::sharing"],
         &[
+            "TrafficSplit",
+            "Mirror",
             "KeyedBreaker",
             "Balance",
             "Deadline",
@@ -205,6 +217,8 @@ pub(super) const DIFFERENCES: &[Difference] = &[
             "ConcurrencyLimit",
             "KeyedConcurrencyLimit",
             "AdaptiveThrottle",
+            "TrafficSplit",
+            "Mirror",
             "Deadline",
             "AttemptTimeout",
             "Telemetry",
@@ -223,6 +237,11 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     other(&["Handle::enable"], "enable_instance", &["Balance"], "what is switched is an instance"),
     other(&["Handle::disable"], "disable_instance", &["Balance"], "what is switched is an instance"),
     none(&["Handle::is_enabled"], &["Balance"], "the figures of an instance say it"),
+    none(
+        &["Handle::enable", "Handle::disable", "Handle::is_enabled"],
+        &["TrafficSplit"],
+        "a branch without a weight gets no call",
+    ),
     none(
         &["Handle::enable", "Handle::disable", "Handle::is_enabled"],
         &["Deadline", "AttemptTimeout"],
