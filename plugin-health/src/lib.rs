@@ -4,6 +4,7 @@
 mod check;
 mod config;
 mod events;
+mod flaps;
 mod gate_config;
 mod handle;
 mod layer;
@@ -16,8 +17,10 @@ mod probe;
 mod schedule;
 mod service;
 mod settings;
+mod shared;
 mod task;
 mod threshold;
+mod verdict;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
@@ -28,7 +31,7 @@ pub use events::HealthEvents;
 pub use gate_config::{GatePolicy, HealthGateConfig, HealthGateConfigBuilder};
 pub use handle::{HealthGateHandle, HealthGateStats};
 pub use layer::HealthGateLayer;
-pub use monitor::HealthMonitor;
+pub use monitor::{HealthMonitor, HealthMonitorEvent, HealthMonitorEvents};
 /// The future of [`HealthGate`].
 pub use plugin_core::RejectFuture as ResponseFuture;
 pub use probe::{ask, probe};

@@ -1,21 +1,14 @@
 //! The task that makes the checks.
 
-use std::{
-    future::pending,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::pending, pin::pin, sync::Arc};
 
 use plugin_core::{
-    Code, HealthCell, HealthStatus, Probe,
+    HealthStatus, Probe,
     clock::{self, Instant},
 };
 use tokio::sync::watch;
 
-use crate::{HealthConfig, ask, schedule::Schedule, threshold::Threshold};
+use crate::{HealthConfig, ask, schedule::Schedule, shared::Shared};
 
 /// What handles ask of the task.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +32,7 @@ pub(crate) struct Progress {
 pub(crate) struct Task {
     pub(crate) config: HealthConfig,
     pub(crate) probe: Probe,
-    pub(crate) cell: Arc<HealthCell>,
-    pub(crate) failures: Arc<AtomicU32>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) control: watch::Receiver<Control>,
     pub(crate) progress: watch::Sender<Progress>,
 }
@@ -55,7 +47,6 @@ impl Task {
     }
 
     async fn serve(&mut self) -> Result<(), Abandoned> {
-        let mut threshold = Threshold::new(self.config.failure_limit(), self.config.success_limit());
         let mut answered = 0;
         // While stopped there is no schedule; a restart begins a new one, with a check at once.
         let mut due: Option<(Schedule, Instant)> = None;
@@ -69,71 +60,47 @@ impl Task {
             } else if due.is_none() {
                 due = Some((Schedule::new(now, self.config.interval(), self.config.jitter()), now));
             }
-            self.cell.set_next_check(due.map(|(_, at)| at));
+            self.shared.cell.set_next_check(due.map(|(_, at)| at));
             let is_due = due.is_some_and(|(_, at)| at <= now);
             if is_due || control.asked != answered {
                 let reported = self.check().await?;
                 // Who asked while it ran has an answer too.
                 answered = self.control.borrow().asked;
-                self.publish(&mut threshold, reported);
+                self.shared.checked(reported);
+                self.progress.send_modify(|progress| progress.finished += 1);
                 if is_due && let Some((schedule, at)) = &mut due {
                     *at = schedule.next(clock::now(), fastrand::f64());
                 }
                 continue;
             }
-            let wait = due.map(|(_, at)| at.saturating_since(now));
+            let over = self.shared.expired(now);
+            let next = [due.map(|(_, at)| at), over].into_iter().flatten().min();
             tokio::select! {
                 changed = self.control.changed() => changed.map_err(|_| Abandoned)?,
-                () = sleep(wait) => {}
+                () = sleep_until(next) => {}
             }
         }
     }
 
     /// Makes one check, and never leaves it running.
     async fn check(&mut self) -> Result<HealthStatus, Abandoned> {
-        tokio::select! {
-            biased;
-            status = ask(&self.probe, self.config.timeout()) => Ok(status),
-            abandoned = abandoned(&mut self.control) => Err(abandoned),
+        let mut asked = pin!(ask(&self.probe, self.config.timeout()));
+        loop {
+            // What was told may be over while a check runs.
+            let over = self.shared.expired(clock::now());
+            tokio::select! {
+                biased;
+                status = &mut asked => return Ok(status),
+                changed = self.control.changed() => changed.map_err(|_| Abandoned)?,
+                () = sleep_until(over) => {}
+            }
         }
-    }
-
-    fn publish(&self, threshold: &mut Threshold, mut status: HealthStatus) {
-        if self.cell.is_held() {
-            // Who holds it knows better. What is checked after it begins with clean counts.
-            *threshold = Threshold::new(self.config.failure_limit(), self.config.success_limit());
-            self.failures.store(0, Ordering::Relaxed);
-            self.progress.send_modify(|progress| progress.finished += 1);
-            return;
-        }
-        if status.is_not_checked() {
-            self.progress.send_modify(|progress| progress.finished += 1);
-            return;
-        }
-        let reported = status.state;
-        status.state = threshold.record(reported);
-        if reported.is_serving() && !status.state.is_serving() {
-            status.message =
-                format!("{} of {} good checks needed to come back", threshold.successes(), self.config.success_limit());
-        } else if !status.state.is_serving() && status.message.is_empty() {
-            status.message = format!("the health check failed ({})", Code::Unhealthy);
-        }
-        // Relaxed: a number for people to read; who needs it to match the status waits for `progress`, a lock.
-        self.failures.store(threshold.failures(), Ordering::Relaxed);
-        self.cell.set(status);
-        self.progress.send_modify(|progress| progress.finished += 1);
     }
 }
 
-/// Waits until no handle is left.
-async fn abandoned(control: &mut watch::Receiver<Control>) -> Abandoned {
-    while control.changed().await.is_ok() {}
-    Abandoned
-}
-
-async fn sleep(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep(moment.saturating_since(clock::now())).await,
         None => pending().await,
     }
 }
