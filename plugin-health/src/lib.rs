@@ -5,6 +5,9 @@ mod check;
 mod config;
 mod events;
 mod flaps;
+#[cfg(all(any(fuzzing, test), feature = "probe-http", feature = "probe-unix"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate_config;
 mod handle;
 mod layer;
@@ -14,6 +17,7 @@ pub mod missing;
 mod monitor;
 mod overall;
 mod probe;
+pub mod probes;
 mod schedule;
 mod service;
 mod settings;
