@@ -85,7 +85,8 @@ impl HealthCheck {
     }
 
     fn begin(cell: Arc<HealthCell>, config: HealthConfig, probe: Probe, running: bool) -> Self {
-        let (control, control_seen) = watch::channel(Control { running, asked: 0, stops: 0 });
+        let (control, control_seen) =
+            watch::channel(Control { running, asked: 0, stops: 0, hurried: 0, pace: Duration::ZERO });
         let (progress, progress_seen) = watch::channel(Progress { finished: 0, stops: 0 });
         let shared = Arc::new(Shared::new(cell, config));
         let task = Task { config, probe, shared: Arc::clone(&shared), control: control_seen, progress };
@@ -158,6 +159,15 @@ impl HealthCheck {
     /// Has a check made as soon as none runs, and waits for nothing.
     pub(crate) fn ask(&self) {
         self.control.send_modify(|control| control.asked += 1);
+    }
+
+    /// Has a check made for what calls came to, and where that fails others soon after it: first after this time.
+    pub(crate) fn ask_soon(&self, pace: Duration) {
+        self.control.send_modify(|control| {
+            control.asked += 1;
+            control.hurried += 1;
+            control.pace = pace;
+        });
     }
 
     /// Makes no more checks, and waits for the one that runs. The status stays as it is.

@@ -16,6 +16,7 @@ mod layer;
 pub mod missing;
 mod monitor;
 mod overall;
+mod passive;
 mod probe;
 pub mod probes;
 mod schedule;
@@ -36,6 +37,10 @@ pub use gate_config::{GatePolicy, HealthGateConfig, HealthGateConfigBuilder};
 pub use handle::{HealthGateHandle, HealthGateStats};
 pub use layer::HealthGateLayer;
 pub use monitor::{HealthMonitor, HealthMonitorEvent, HealthMonitorEvents};
+pub use passive::{
+    PassiveHealth, PassiveHealthConfig, PassiveHealthConfigBuilder, PassiveHealthFuture, PassiveHealthHandle,
+    PassiveHealthLayer, PassiveHealthStats,
+};
 /// The future of [`HealthGate`].
 pub use plugin_core::RejectFuture as ResponseFuture;
 pub use probe::{ask, probe};

@@ -1,6 +1,6 @@
 //! The task that makes the checks.
 
-use std::{future::pending, pin::pin, sync::Arc};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
 use plugin_core::{
     HealthStatus, Probe,
@@ -8,7 +8,11 @@ use plugin_core::{
 };
 use tokio::sync::watch;
 
-use crate::{HealthConfig, ask, schedule::Schedule, shared::Shared};
+use crate::{
+    HealthConfig, ask,
+    schedule::{Schedule, Soon},
+    shared::Shared,
+};
 
 /// What handles ask of the task.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +22,10 @@ pub(crate) struct Control {
     pub(crate) asked: u64,
     /// Grows with each stop that somebody asked for.
     pub(crate) stops: u64,
+    /// Grows with each check that calls asked for.
+    pub(crate) hurried: u64,
+    /// How soon after one of those the next is made, where it failed.
+    pub(crate) pace: Duration,
 }
 
 /// What the task tells the handles.
@@ -47,34 +55,46 @@ impl Task {
     }
 
     async fn serve(&mut self) -> Result<(), Abandoned> {
-        let mut answered = 0;
+        let (mut answered, mut hurried) = (0, 0);
         // While stopped there is no schedule; a restart begins a new one, with a check at once.
         let mut due: Option<(Schedule, Instant)> = None;
+        // Beside the schedule, for as long as it is not well.
+        let mut soon: Option<Soon> = None;
         loop {
             let control = *self.control.borrow_and_update();
             self.progress
                 .send_if_modified(|progress| std::mem::replace(&mut progress.stops, control.stops) != control.stops);
             let now = clock::now();
             if !control.running {
-                due = None;
+                (due, soon) = (None, None);
             } else if due.is_none() {
                 due = Some((Schedule::new(now, self.config.interval(), self.config.jitter()), now));
             }
-            self.shared.cell.set_next_check(due.map(|(_, at)| at));
+            let next = [due.map(|(_, at)| at), soon.map(|soon| soon.at)].into_iter().flatten().min();
+            self.shared.cell.set_next_check(next);
             let is_due = due.is_some_and(|(_, at)| at <= now);
-            if is_due || control.asked != answered {
+            if next.is_some_and(|next| next <= now) || control.asked != answered {
                 let reported = self.check().await?;
                 // Who asked while it ran has an answer too.
-                answered = self.control.borrow().asked;
+                let seen = *self.control.borrow();
+                answered = seen.asked;
                 self.shared.checked(reported);
                 self.progress.send_modify(|progress| progress.finished += 1);
+                soon = if self.shared.cell.state().is_serving() {
+                    None
+                } else if std::mem::replace(&mut hurried, seen.hurried) != seen.hurried {
+                    Some(Soon::first(clock::now(), seen.pace, self.config.interval()))
+                } else {
+                    soon.map(|soon| soon.after(clock::now()))
+                };
+                soon = soon.filter(Soon::is_sooner);
                 if is_due && let Some((schedule, at)) = &mut due {
                     *at = schedule.next(clock::now(), fastrand::f64());
                 }
                 continue;
             }
             let over = self.shared.expired(now);
-            let next = [due.map(|(_, at)| at), over].into_iter().flatten().min();
+            let next = [next, over].into_iter().flatten().min();
             tokio::select! {
                 changed = self.control.changed() => changed.map_err(|_| Abandoned)?,
                 () = sleep_until(next) => {}
