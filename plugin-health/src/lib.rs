@@ -19,6 +19,12 @@ mod overall;
 mod passive;
 mod probe;
 pub mod probes;
+#[cfg(any(feature = "axum", feature = "tonic-health"))]
+mod ready;
+#[cfg(feature = "tonic-health")]
+mod report;
+#[cfg(feature = "axum")]
+mod routes;
 mod schedule;
 mod service;
 mod settings;
@@ -44,4 +50,8 @@ pub use passive::{
 /// The future of [`HealthGate`].
 pub use plugin_core::RejectFuture as ResponseFuture;
 pub use probe::{ask, probe};
+#[cfg(feature = "tonic-health")]
+pub use report::HealthReport;
+#[cfg(feature = "axum")]
+pub use routes::HealthRoutes;
 pub use service::HealthGate;

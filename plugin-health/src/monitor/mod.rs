@@ -275,6 +275,12 @@ impl HealthMonitor {
         HealthMonitorEvents::new(Arc::downgrade(&self.0), changed, self.0.states())
     }
 
+    /// The monitor without keeping it alive.
+    #[cfg(feature = "tonic-health")]
+    pub(crate) fn downgrade(&self) -> WeakHealthMonitor {
+        WeakHealthMonitor(Arc::downgrade(&self.0))
+    }
+
     /// Stops all checks, waits for those that run, and takes no new ones. It takes no longer than the longest timeout.
     ///
     /// Dropping the future leaves all checks stopped.
@@ -292,6 +298,17 @@ impl HealthMonitor {
         checks.shut_down = true;
         let checks = checks.by_name.values().map(|entry| &entry.check);
         checks.map(|check| (check.clone(), check.ask_to_stop())).collect()
+    }
+}
+
+/// A monitor that it does not keep alive.
+#[cfg(feature = "tonic-health")]
+pub(crate) struct WeakHealthMonitor(std::sync::Weak<Inner>);
+
+#[cfg(feature = "tonic-health")]
+impl WeakHealthMonitor {
+    pub(crate) fn upgrade(&self) -> Option<HealthMonitor> {
+        self.0.upgrade().map(HealthMonitor)
     }
 }
 
