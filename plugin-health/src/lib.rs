@@ -48,7 +48,7 @@ pub use passive::{
     PassiveHealthLayer, PassiveHealthStats,
 };
 /// The future of [`HealthGate`].
-pub use plugin_core::RejectFuture as ResponseFuture;
+pub use plugin_core::RejectFuture as HealthGateFuture;
 pub use probe::{ask, probe};
 #[cfg(feature = "tonic-health")]
 pub use report::HealthReport;

@@ -167,7 +167,7 @@ impl HealthMonitor {
     /// assert_eq!(monitor.overall().state, HealthState::Healthy);
     /// tokio::time::sleep(Duration::from_secs(61)).await;
     /// let worker = monitor.all().remove("worker").expect("it is there");
-    /// assert_eq!((worker.state, worker.message.as_str()), (HealthState::Unknown, "nothing was heard of it for 60s"));
+    /// assert_eq!((worker.state, worker.message.as_str()), (HealthState::Unknown, "nothing was heard of it for 1m"));
     /// # Ok(())
     /// # }
     /// ```

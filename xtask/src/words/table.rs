@@ -79,6 +79,7 @@ pub(super) const CONCERNS: &[&str] = &[
     "KeyedConcurrencyLimit",
     "AdaptiveThrottle",
     "HealthGate",
+    "PassiveHealth",
     "Balance",
     "Deadline",
     "AttemptTimeout",
@@ -129,7 +130,12 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     other(&["Future"], "ResponseFuture", &["CircuitBreaker", "KeyedBreaker"], "both have the same future"),
     other(&["Future"], "ResponseFuture", &["RateLimit", "KeyedRateLimit"], "both have the same future"),
     other(&["Config"], "RateLimitConfig", &["SharedRateLimit"], "the limit is the same, and kept elsewhere"),
-    other(&["Layer::new"], "sharing", &["SharedRateLimit"], "there is nothing that it could have for itself"),
+    other(
+        &["Layer::new"],
+        "sharing",
+        &["SharedRateLimit", "PassiveHealth"],
+        "there is nothing that it could have for itself",
+    ),
     other(
         &["Future"],
         "HeldResponseFuture",
@@ -168,7 +174,11 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         ],
         "judges no outcome",
     ),
-    none(&["Layer::reject_with"], &["Retry", "Hedge", "Telemetry", "Fallback", "Cache"], "refuses nothing itself"),
+    none(
+        &["Layer::reject_with"],
+        &["Retry", "Hedge", "PassiveHealth", "Telemetry", "Fallback", "Cache"],
+        "refuses nothing itself",
+    ),
     none(
         &["Layer::reject_with", "Layer::for_http", "Layer::for_grpc", "Layer::for_calls"],
         &["Verify"],
@@ -215,7 +225,11 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         ],
         "what it does is counted, and no state of it changes",
     ),
-    none(&["Handle::events"], &["HealthGate"], "the check that it reads has them: `HealthCheck::events`"),
+    none(
+        &["Handle::events"],
+        &["HealthGate", "PassiveHealth"],
+        "the check that it reads, or asks for, has them: `HealthCheck::events`",
+    ),
     none(
         &["Handle::events", "Handle::enable", "Handle::disable", "Handle::is_enabled"],
         &["KeyedBreaker"],
