@@ -30,6 +30,8 @@ mod service;
 mod settings;
 mod shared;
 mod task;
+#[cfg(any(feature = "axum", feature = "probe-http", feature = "probe-grpc", feature = "probe-unix"))]
+mod texts;
 mod threshold;
 mod verdict;
 

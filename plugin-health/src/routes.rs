@@ -15,10 +15,9 @@ use axum::{
 use plugin_core::{HealthState, HealthStatus, clock, go_duration};
 use serde::Serialize;
 
-use crate::{HealthCheck, HealthMonitor, ready::is_ready};
+use crate::{HealthCheck, HealthMonitor, ready::is_ready, texts::bounded};
 
-/// So many bytes of a text are told, and so many checks.
-const LONGEST_TEXT: usize = 500;
+/// So many checks are told.
 const MOST_CHECKS: usize = 1_000;
 
 /// The routes `/healthz`, `/readyz` and `/health` of a monitor, for an axum server.
@@ -110,7 +109,7 @@ impl HealthRoutes {
         };
         let health = HealthJson {
             status: overall.state.as_str(),
-            message: bounded(overall.message),
+            message: bounded(&overall.message).to_owned(),
             left_out: all.len().saturating_sub(MOST_CHECKS),
             checks: all.into_iter().take(MOST_CHECKS).map(|(name, status)| shown(name, status)).collect(),
         };
@@ -157,22 +156,21 @@ impl CheckJson {
         let since = check.and_then(|check| clock::wall().checked_sub(check.cell().since().elapsed()));
         Self {
             status: status.state.as_str(),
-            message: if texts { bounded(status.message) } else { String::new() },
+            message: if texts { bounded(&status.message).to_owned() } else { String::new() },
             last_check_ms: status.last_check.and_then(epoch_ms),
             response_time: go_duration::format(status.response_time),
             since_ms: since.and_then(epoch_ms),
-            metadata: metadata.into_iter().take(64).map(|(key, value)| (bounded(key), bounded(value))).collect(),
+            metadata: metadata
+                .iter()
+                .take(64)
+                .map(|(key, value)| (bounded(key).to_owned(), bounded(value).to_owned()))
+                .collect(),
         }
     }
 }
 
 fn epoch_ms(at: SystemTime) -> Option<u64> {
     at.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_millis()).ok())
-}
-
-fn bounded(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(LONGEST_TEXT));
-    text
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]

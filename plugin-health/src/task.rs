@@ -80,12 +80,11 @@ impl Task {
                 answered = seen.asked;
                 self.shared.checked(reported);
                 self.progress.send_modify(|progress| progress.finished += 1);
-                soon = if self.shared.cell.state().is_serving() {
-                    None
-                } else if std::mem::replace(&mut hurried, seen.hurried) != seen.hurried {
-                    Some(Soon::first(clock::now(), seen.pace, self.config.interval()))
-                } else {
-                    soon.map(|soon| soon.after(clock::now()))
+                let is_hurried = std::mem::replace(&mut hurried, seen.hurried) != seen.hurried;
+                soon = match soon {
+                    _ if self.shared.cell.state().is_serving() => None,
+                    _ if is_hurried => Some(Soon::first(clock::now(), seen.pace, self.config.interval())),
+                    soon => soon.map(|soon| soon.after(clock::now())),
                 };
                 soon = soon.filter(Soon::is_sooner);
                 if is_due && let Some((schedule, at)) = &mut due {

@@ -152,4 +152,8 @@ fn public_types_are_shared_between_threads() {
     shared::<plugin_health::HealthEvents>();
     shared::<plugin_health::HealthMonitor>();
     shared::<plugin_health::HealthConfig>();
+    shared::<plugin_health::PassiveHealthLayer>();
+    shared::<plugin_health::PassiveHealth<()>>();
+    shared::<plugin_health::PassiveHealthHandle>();
+    shared::<plugin_health::PassiveHealthConfig>();
 }

@@ -193,3 +193,18 @@ async fn a_check_that_was_stopped_is_left_alone_and_so_is_one_that_is_gone() {
     }
     assert_eq!((probe.count(), handle.stats().asked), (2, 0), "the layer kept no check going");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_calls_asked_for_and_went_well_makes_no_later_check_come_sooner() {
+    let probe = Scripted::new(Healthy);
+    let check = HealthCheck::start(config(), probe.probe());
+    check.check_now().await;
+    let settings = PassiveHealthConfig::builder().with_failures(1).build().expect("valid");
+    let stack = PassiveHealthLayer::sharing(settings, &check).layer(service(&Arc::new(AtomicBool::new(true))));
+    let _ = stack.oneshot(()).await;
+    sleep(SECOND).await;
+    assert_eq!(probe.count(), 2);
+    probe.set(Unhealthy);
+    sleep(40 * SECOND).await;
+    assert_eq!((probe.count(), check.state()), (3, Unhealthy), "one in each interval");
+}

@@ -9,7 +9,7 @@ use std::{
 use plugin_core::{HealthState, HealthStatus};
 use tokio::sync::watch;
 
-use super::Inner;
+use super::inner::Inner;
 
 /// Something of a monitor changed: the state of one of its checks, or whether that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]

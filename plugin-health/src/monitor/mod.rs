@@ -1,21 +1,20 @@
 //! Many health checks under their names.
 
-mod entry;
 mod events;
+mod inner;
 
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
-use plugin_core::{Code, HealthCell, HealthState, HealthStatus, PluginError, Probe};
-use tokio::sync::watch;
+use plugin_core::{Code, HealthCell, HealthStatus, PluginError, Probe};
 
-use crate::{HealthCheck, HealthConfig, overall::overall};
-use entry::Entry;
+use crate::{HealthCheck, HealthConfig};
 pub use events::{HealthMonitorEvent, HealthMonitorEvents};
+use inner::{Checks, Entry, Inner};
 
 /// The health checks of many things, each under its name. Cheap to clone; every clone is the same monitor.
 ///
@@ -47,49 +46,6 @@ pub use events::{HealthMonitorEvent, HealthMonitorEvents};
 /// ```
 #[derive(Clone, Default)]
 pub struct HealthMonitor(Arc<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    checks: Mutex<Checks>,
-    /// Counts changes: of a state, and of what is there.
-    changed: watch::Sender<u64>,
-    /// The status of all together, for as long as somebody has asked for it.
-    overall: OnceLock<Arc<HealthCell>>,
-}
-
-#[derive(Default)]
-struct Checks {
-    by_name: BTreeMap<String, Entry>,
-    shut_down: bool,
-}
-
-impl Inner {
-    fn has_changed(&self) {
-        self.changed.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Checks> {
-        // Nothing that runs under the lock leaves a half-made change behind.
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn status_of(&self, name: &str) -> Option<HealthStatus> {
-        self.lock().by_name.get(name).map(|entry| entry.check.status())
-    }
-
-    fn states(&self) -> BTreeMap<String, HealthState> {
-        self.lock().by_name.iter().map(|(name, entry)| (name.clone(), entry.check.state())).collect()
-    }
-
-    fn all(&self) -> BTreeMap<String, HealthStatus> {
-        self.lock().by_name.iter().map(|(name, entry)| (name.clone(), entry.check.status())).collect()
-    }
-
-    fn together(&self) -> HealthStatus {
-        let all = self.all();
-        overall(all.iter().map(|(name, status)| (name.as_str(), status)))
-    }
-}
 
 impl HealthMonitor {
     /// A monitor without checks.

@@ -66,10 +66,10 @@ impl<F, C, O> PassiveHealthFuture<F, C, O> {
 impl<F, C, O, Res, Err> Future for PassiveHealthFuture<F, C, O>
 where
     F: Future<Output = Result<Res, Err>>,
-    Res: 'static,
-    Err: 'static,
     C: Classify<Res, Err> + Clone + Send + 'static,
     O: Outcome<Res>,
+    Res: 'static,
+    Err: 'static,
 {
     type Output = Result<Res, Err>;
 
@@ -87,7 +87,7 @@ where
         let Some(mut sent) = this.sent.take() else { return Poll::Ready(result) };
         Poll::Ready(match result {
             Ok(response) if judged.verdict() == Verdict::AtEnd => {
-                let observe = AtTheEnd { sent, classify: this.classify.clone(), of: PhantomData::<fn(&Res, &Err)> };
+                let observe = BeingRead { sent, classify: this.classify.clone(), of: PhantomData::<fn(&Res, &Err)> };
                 Ok(O::follow(response, *this.asked, Observer::new(observe)))
             }
             result => {
@@ -100,13 +100,13 @@ where
 }
 
 /// A call whose response has come and whose body is still read.
-struct AtTheEnd<C, T> {
+struct BeingRead<C, T> {
     sent: Sent,
-    classify: C,
     of: PhantomData<T>,
+    classify: C,
 }
 
-impl<C, Res, Err> Observe for AtTheEnd<C, fn(&Res, &Err)>
+impl<C, Res, Err> Observe for BeingRead<C, fn(&Res, &Err)>
 where
     C: Classify<Res, Err> + Send + 'static,
     Res: 'static,

@@ -2,7 +2,8 @@
 
 use plugin_core::HealthState;
 
-use super::{LONGEST_TEXT, said};
+use super::said;
+use crate::texts::LONGEST_TEXT;
 
 /// Whatever comes, a text is bounded, what is no object says nothing, and only a success is one.
 pub fn health_answer(bytes: &[u8]) {

@@ -11,7 +11,7 @@ use tonic::{
 };
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use super::{bounded, whole};
+use crate::texts::{bounded, whole};
 
 /// The longest answer, in bytes. One that says `SERVING` has two.
 const LONGEST_ANSWER: usize = 4 << 10;

@@ -10,7 +10,8 @@ use http_body_util::{BodyExt, Limited};
 use plugin_core::{BoxError, HealthStatus, Probe};
 use tower_service::Service;
 
-use super::{HttpExpected, said, whole};
+use super::{http_expected::HttpExpected, said};
+use crate::texts::whole;
 
 /// The longest body that is read, in bytes.
 const LONGEST_BODY: usize = 64 << 10;

@@ -40,28 +40,3 @@ pub use self::process::process;
 pub use self::tcp::tcp;
 #[cfg(feature = "probe-unix")]
 pub use self::unix::{unix, unix_line, unix_ping};
-
-/// So many bytes of what is asked are kept of a text, which is logged and shown by others.
-#[cfg(any(feature = "probe-http", feature = "probe-grpc", feature = "probe-unix"))]
-const LONGEST_TEXT: usize = 500;
-
-/// As much of the text as is kept.
-#[cfg(any(feature = "probe-http", feature = "probe-grpc", feature = "probe-unix"))]
-fn bounded(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default()
-}
-
-/// An error with what it has beneath it.
-#[cfg(any(feature = "probe-http", feature = "probe-grpc"))]
-fn whole(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source.filter(|_| text.len() < LONGEST_TEXT) {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    bounded(&text).to_owned()
-}

@@ -5,8 +5,7 @@ use plugin_core::HealthState;
 use plugin_core::HealthStatus;
 use serde_json::{Map, Value};
 
-#[cfg(any(feature = "probe-http", feature = "probe-unix"))]
-use super::bounded;
+use crate::texts::bounded;
 
 /// An object. Anything else says nothing.
 fn object(json: &[u8]) -> Option<Map<String, Value>> {
