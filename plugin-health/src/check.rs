@@ -2,18 +2,16 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::SystemTime,
+    sync::{Arc, Weak},
+    time::{Duration, SystemTime},
 };
 
 use plugin_core::{HealthCell, HealthState, HealthStatus, Probe};
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     HealthConfig, HealthEvents,
+    shared::Shared,
     task::{Control, Progress, Task},
 };
 
@@ -45,9 +43,10 @@ use crate::{
 pub struct HealthCheck {
     control: Arc<watch::Sender<Control>>,
     progress: watch::Receiver<Progress>,
-    cell: Arc<HealthCell>,
-    failures: Arc<AtomicU32>,
+    shared: Arc<Shared>,
     config: HealthConfig,
+    /// Where the task runs.
+    runtime: Handle,
 }
 
 impl HealthCheck {
@@ -72,56 +71,64 @@ impl HealthCheck {
     /// Outside of a tokio runtime with a timer.
     #[must_use = "dropping the last handle stops the checks"]
     pub fn start_in(cell: Arc<HealthCell>, config: HealthConfig, probe: Probe) -> Self {
-        let (control, control_seen) = watch::channel(Control { running: true, asked: 0, stops: 0 });
+        Self::begin(cell, config, probe, true)
+    }
+
+    /// One that nobody checks, for what is told from outside.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with a timer.
+    pub(crate) fn unchecked() -> Self {
+        let probe: Probe = Arc::new(|| Box::pin(async { HealthStatus::not_checked("nobody checks it") }));
+        Self::begin(Arc::default(), HealthConfig::default(), probe, false)
+    }
+
+    fn begin(cell: Arc<HealthCell>, config: HealthConfig, probe: Probe, running: bool) -> Self {
+        let (control, control_seen) =
+            watch::channel(Control { running, asked: 0, stops: 0, hurried: 0, pace: Duration::ZERO });
         let (progress, progress_seen) = watch::channel(Progress { finished: 0, stops: 0 });
-        let failures = Arc::new(AtomicU32::new(0));
-        let task = Task {
-            config,
-            probe,
-            cell: Arc::clone(&cell),
-            failures: Arc::clone(&failures),
-            control: control_seen,
-            progress,
-        };
-        tokio::spawn(task.run());
-        Self { control: Arc::new(control), progress: progress_seen, cell, failures, config }
+        let shared = Arc::new(Shared::new(cell, config));
+        let task = Task { config, probe, shared: Arc::clone(&shared), control: control_seen, progress };
+        let runtime = Handle::current();
+        runtime.spawn(task.run());
+        Self { control: Arc::new(control), progress: progress_seen, shared, config, runtime }
     }
 
     /// The state.
     #[must_use]
     pub fn state(&self) -> HealthState {
-        self.cell.state()
+        self.shared.cell.state()
     }
 
     /// The whole status.
     #[must_use]
     pub fn status(&self) -> HealthStatus {
-        self.cell.status()
+        self.shared.cell.status()
     }
 
     /// What gates and balancers read. It outlives the check.
     #[must_use]
     pub fn cell(&self) -> Arc<HealthCell> {
-        Arc::clone(&self.cell)
+        Arc::clone(&self.shared.cell)
     }
 
     /// Follows the state, from now on.
     #[must_use]
     pub fn events(&self) -> HealthEvents {
-        HealthEvents::new(&self.cell)
+        HealthEvents::new(&self.shared.cell)
     }
 
     /// Failed checks since the last good one.
     #[must_use]
     pub fn consecutive_failures(&self) -> u32 {
-        // Relaxed: see the store.
-        self.failures.load(Ordering::Relaxed)
+        self.shared.failures()
     }
 
     /// When the last check finished.
     #[must_use]
     pub fn last_check(&self) -> Option<SystemTime> {
-        self.cell.status().last_check
+        self.shared.cell.status().last_check
     }
 
     /// The settings.
@@ -143,10 +150,24 @@ impl HealthCheck {
     pub async fn check_now(&self) -> HealthStatus {
         let mut progress = self.progress.clone();
         let before = progress.borrow_and_update().finished;
-        self.control.send_modify(|control| control.asked += 1);
+        self.ask();
         // An error means that the runtime is gone, and with it whoever could check.
         let _finished = progress.wait_for(|progress| progress.finished > before).await;
         self.status()
+    }
+
+    /// Has a check made as soon as none runs, and waits for nothing.
+    pub(crate) fn ask(&self) {
+        self.control.send_modify(|control| control.asked += 1);
+    }
+
+    /// Has a check made for what calls came to, and where that fails others soon after it: first after this time.
+    pub(crate) fn ask_soon(&self, pace: Duration) {
+        self.control.send_modify(|control| {
+            control.asked += 1;
+            control.hurried += 1;
+            control.pace = pace;
+        });
     }
 
     /// Makes no more checks, and waits for the one that runs. The status stays as it is.
@@ -173,6 +194,52 @@ impl HealthCheck {
         let _stopped = progress.wait_for(|progress| progress.stops >= stop).await;
     }
 
+    /// Says from outside how it is. That stands above what checks say until something else is said, or until
+    /// [`withdraw`](Self::withdraw); checks go on and count meanwhile. Where it has no time of its check, it has the present.
+    ///
+    /// ```
+    /// use plugin_health::{
+    ///     HealthCheck, HealthConfig,
+    ///     plugin_core::{HealthState, HealthStatus},
+    ///     probe,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let check = HealthCheck::start(HealthConfig::default(), probe(|| async { HealthStatus::healthy() }));
+    /// check.update(HealthStatus::degraded("a replica is being rebuilt"));
+    /// assert_eq!(check.check_now().await.state, HealthState::Degraded);
+    /// check.withdraw();
+    /// assert_eq!(check.state(), HealthState::Healthy); // what the check has found
+    /// # }
+    /// ```
+    pub fn update(&self, status: HealthStatus) {
+        self.shared.told(status, None);
+        self.wake();
+    }
+
+    /// Like [`update`](Self::update), for no longer than `holds`. After that what checks say counts again; of what nobody has
+    /// checked nothing is known then, and the state is Unknown.
+    pub fn update_for(&self, status: HealthStatus, holds: Duration) {
+        self.shared.told(status, Some(holds));
+        self.wake();
+    }
+
+    /// Takes back what [`update`](Self::update) said. What checks say counts again.
+    pub fn withdraw(&self) {
+        self.shared.withdrawn();
+    }
+
+    /// Where what follows the check can run, from wherever that is begun.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The task looks anew for how long it may sleep.
+    fn wake(&self) {
+        self.control.send_modify(|_| {});
+    }
+
     /// A handle that does not keep the checks going: for what the probe itself keeps alive, which would otherwise keep the
     /// probe.
     #[must_use]
@@ -180,9 +247,9 @@ impl HealthCheck {
         WeakHealthCheck {
             control: Arc::downgrade(&self.control),
             progress: self.progress.clone(),
-            cell: Arc::downgrade(&self.cell),
-            failures: Arc::clone(&self.failures),
+            shared: Arc::downgrade(&self.shared),
             config: self.config,
+            runtime: self.runtime.clone(),
         }
     }
 
@@ -197,9 +264,9 @@ impl HealthCheck {
 pub struct WeakHealthCheck {
     control: Weak<watch::Sender<Control>>,
     progress: watch::Receiver<Progress>,
-    cell: Weak<HealthCell>,
-    failures: Arc<AtomicU32>,
+    shared: Weak<Shared>,
     config: HealthConfig,
+    runtime: Handle,
 }
 
 impl WeakHealthCheck {
@@ -209,9 +276,9 @@ impl WeakHealthCheck {
         Some(HealthCheck {
             control: self.control.upgrade()?,
             progress: self.progress.clone(),
-            cell: self.cell.upgrade()?,
-            failures: Arc::clone(&self.failures),
+            shared: self.shared.upgrade()?,
             config: self.config,
+            runtime: self.runtime.clone(),
         })
     }
 }

@@ -27,6 +27,7 @@ pub struct HealthConfig {
     failure_limit: u32,
     success_limit: u32,
     jitter: f64,
+    flap_window: Option<Duration>,
 }
 
 /// Makes a [`HealthConfig`].
@@ -45,6 +46,7 @@ impl Default for HealthConfig {
             failure_limit: 3,
             success_limit: 1,
             jitter: 0.1,
+            flap_window: None,
         }
     }
 }
@@ -89,6 +91,12 @@ impl HealthConfig {
     pub fn jitter(&self) -> f64 {
         self.jitter
     }
+
+    /// What is Offline again within this time takes more successes to come back. `None`, the default: it does not.
+    #[must_use]
+    pub fn flap_window(&self) -> Option<Duration> {
+        self.flap_window
+    }
 }
 
 impl HealthConfigBuilder {
@@ -122,6 +130,13 @@ impl HealthConfigBuilder {
         self
     }
 
+    /// Sets the time within which another fall makes the way back longer: see [flap damping](crate#flap-damping). `None`: it
+    /// never does.
+    pub fn with_flap_window(mut self, window: impl Into<Option<Duration>>) -> Self {
+        self.0.flap_window = window.into();
+        self
+    }
+
     /// The settings.
     ///
     /// # Errors
@@ -146,6 +161,7 @@ mod tests {
         assert_eq!(config, HealthConfig::default());
         assert_eq!((config.interval().as_secs(), config.timeout().as_secs()), (30, 5));
         assert_eq!((config.failure_limit(), config.success_limit(), config.jitter()), (3, 1, 0.1));
+        assert_eq!(config.flap_window(), None);
     }
 
     #[test]
@@ -153,11 +169,12 @@ mod tests {
         let builder = HealthConfig::builder;
         let nano = Duration::from_nanos(1);
         for at in [SHORTEST, LONGEST] {
-            assert!(builder().with_interval(at).with_timeout(at).build().is_ok(), "{at:?}");
+            assert!(builder().with_interval(at).with_timeout(at).with_flap_window(at).build().is_ok(), "{at:?}");
         }
         for past in [SHORTEST - nano, LONGEST + nano] {
             assert_eq!(field(builder().with_interval(past)), "interval");
             assert_eq!(field(builder().with_timeout(past)), "timeout");
+            assert_eq!(field(builder().with_flap_window(past)), "flap_window");
         }
         assert!(builder().with_failure_limit(1).with_success_limit(1).build().is_ok());
         assert!(builder().with_failure_limit(u32::MAX).with_success_limit(u32::MAX).build().is_ok());

@@ -114,16 +114,17 @@ impl HealthGateHandle {
         let policy = self.0.policy.load(Ordering::Relaxed);
         let of = |state| if policy & bit(state) == 0 { GatePolicy::Pass } else { GatePolicy::Refuse };
         let builder = HealthGateConfig::builder().with_unhealthy(of(HealthState::Unhealthy));
-        builder.with_unknown(of(HealthState::Unknown)).build()
+        builder.with_unknown(of(HealthState::Unknown)).with_offline(of(HealthState::Offline)).build()
     }
 
     /// Takes over other settings, from the next request on.
     pub fn reconfigure(&self, config: HealthGateConfig) {
         let of = |state, policy| if policy == GatePolicy::Refuse { bit(state) } else { 0 };
-        let refused = of(HealthState::Unhealthy, config.unhealthy()) | of(HealthState::Unknown, config.unknown());
-        let both = bit(HealthState::Unhealthy) | bit(HealthState::Unknown);
-        // Relaxed: see `admit`. Both in one step, so that no request meets half of the settings.
-        let change = |policy: u8| Some(policy & !both | refused);
+        let refused = of(HealthState::Unhealthy, config.unhealthy())
+            | of(HealthState::Unknown, config.unknown())
+            | of(HealthState::Offline, config.offline());
+        // Relaxed: see `admit`. All in one step, so that no request meets half of the settings.
+        let change = |policy: u8| Some(policy & ENABLED | refused);
         let _ = self.0.policy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 

@@ -14,7 +14,7 @@ use crate::{HealthGateConfig, HealthGateHandle};
 ///
 /// Healthy and Degraded pass. Unhealthy, which is below the failure limit, and Unknown, before the first check has
 /// finished, pass unless told otherwise. The gate reads a [`HealthCell`], so it does not matter who checks: a
-/// [`HealthCheck`](crate::HealthCheck), or code of your own. Every service that this layer makes, and every clone of it,
+/// [`HealthCheck`](crate::HealthCheck), a [`HealthMonitor`](crate::HealthMonitor::cell) or code of your own. Every service that this layer makes, and every clone of it,
 /// has the same policies.
 ///
 /// It decides in `call`, so a service that was ready and is not called costs nothing. Calls that are under way are left

@@ -29,6 +29,35 @@ impl Schedule {
     }
 }
 
+/// Checks that are made sooner than the schedule has them, after calls were the reason for one that failed: first after a pace,
+/// and then after twice as long each time, for as long as that is shorter than the interval.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Soon {
+    pub(crate) at: Instant,
+    step: Duration,
+    interval: Duration,
+}
+
+impl Soon {
+    pub(crate) fn first(now: Instant, pace: Duration, interval: Duration) -> Self {
+        Self { at: now.saturating_add(pace), step: pace, interval }
+    }
+
+    /// The next one. A check that was made before its time changes nothing.
+    pub(crate) fn after(self, now: Instant) -> Self {
+        if now < self.at {
+            return self;
+        }
+        let step = self.step.saturating_mul(2);
+        Self { at: now.saturating_add(step), step, ..self }
+    }
+
+    /// Whether the schedule has none as soon.
+    pub(crate) fn is_sooner(&self) -> bool {
+        self.step < self.interval
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -50,6 +79,21 @@ mod tests {
         for now in [Instant::ZERO, Instant::MAX] {
             assert!(Schedule::new(BEGIN, Duration::MAX, 1.0).next(now, 0.9) > BEGIN);
         }
+    }
+
+    #[test]
+    fn what_is_made_sooner_comes_after_twice_as_long_each_time_up_to_the_interval() {
+        let (mut now, mut soon) = (BEGIN, Soon::first(BEGIN, SECOND, 30 * SECOND));
+        let mut waits = Vec::new();
+        while soon.is_sooner() {
+            waits.push(soon.at.saturating_since(now).as_secs());
+            assert_eq!(soon.after(now).at, soon.at, "one that comes between changes nothing");
+            now = soon.at;
+            soon = soon.after(now);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16]);
+        assert!(!Soon::first(BEGIN, 30 * SECOND, 30 * SECOND).is_sooner());
+        assert!(!Soon::first(Instant::MAX, Duration::MAX, Duration::MAX).is_sooner());
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use plugin_core::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{HealthGateHandle, HealthGateLayer, ResponseFuture};
+use crate::{HealthGateFuture, HealthGateHandle, HealthGateLayer};
 
 /// The service that [`HealthGateLayer`] makes.
 ///
@@ -45,10 +45,10 @@ where
     S: Service<Req>,
     R: Reject<S::Response, S::Error> + Clone,
 {
-    type Future = ResponseFuture<S::Future, R>;
+    type Future = HealthGateFuture<S::Future, R>;
 
     fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        ResponseFuture::admit(self.handle.admit(), || service::call(inner, request), &self.reject)
+        HealthGateFuture::admit(self.handle.admit(), || service::call(inner, request), &self.reject)
     }
 }
 

@@ -30,6 +30,12 @@ static TABLE: Table =
             "The share of the interval by which a check may come late, so that checks of many things do not fall together.",
         )
         .default("0.1"),
+        Key::new(
+            "flap_window",
+            TIME,
+            "What went Offline and goes there again before it was up for this long needs twice the good checks to come back, and \
+             then twice as many again, up to 16 times `success_limit`. Absent: it never does.",
+        ),
     ]);
 
 const TIME: Kind = Kind::time_in(SHORTEST, LONGEST);
@@ -46,6 +52,7 @@ impl Settings for HealthConfig {
             .with_failure_limit(values.integer("failure_limit").unwrap_or(default.failure_limit()))
             .with_success_limit(values.integer("success_limit").unwrap_or(default.success_limit()))
             .with_jitter(values.number("jitter").unwrap_or(default.jitter()))
+            .with_flap_window(values.time("flap_window"))
             .build()
     }
 
@@ -56,6 +63,7 @@ impl Settings for HealthConfig {
             .with("failure_limit", self.failure_limit())
             .with("success_limit", self.success_limit())
             .with("jitter", self.jitter())
+            .with("flap_window", self.flap_window())
     }
 }
 

@@ -1,21 +1,18 @@
 //! The task that makes the checks.
 
-use std::{
-    future::pending,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
 use plugin_core::{
-    Code, HealthCell, HealthStatus, Probe,
+    HealthStatus, Probe,
     clock::{self, Instant},
 };
 use tokio::sync::watch;
 
-use crate::{HealthConfig, ask, schedule::Schedule, threshold::Threshold};
+use crate::{
+    HealthConfig, ask,
+    schedule::{Schedule, Soon},
+    shared::Shared,
+};
 
 /// What handles ask of the task.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +22,10 @@ pub(crate) struct Control {
     pub(crate) asked: u64,
     /// Grows with each stop that somebody asked for.
     pub(crate) stops: u64,
+    /// Grows with each check that calls asked for.
+    pub(crate) hurried: u64,
+    /// How soon after one of those the next is made, where it failed.
+    pub(crate) pace: Duration,
 }
 
 /// What the task tells the handles.
@@ -39,8 +40,7 @@ pub(crate) struct Progress {
 pub(crate) struct Task {
     pub(crate) config: HealthConfig,
     pub(crate) probe: Probe,
-    pub(crate) cell: Arc<HealthCell>,
-    pub(crate) failures: Arc<AtomicU32>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) control: watch::Receiver<Control>,
     pub(crate) progress: watch::Sender<Progress>,
 }
@@ -55,85 +55,71 @@ impl Task {
     }
 
     async fn serve(&mut self) -> Result<(), Abandoned> {
-        let mut threshold = Threshold::new(self.config.failure_limit(), self.config.success_limit());
-        let mut answered = 0;
+        let (mut answered, mut hurried) = (0, 0);
         // While stopped there is no schedule; a restart begins a new one, with a check at once.
         let mut due: Option<(Schedule, Instant)> = None;
+        // Beside the schedule, for as long as it is not well.
+        let mut soon: Option<Soon> = None;
         loop {
             let control = *self.control.borrow_and_update();
             self.progress
                 .send_if_modified(|progress| std::mem::replace(&mut progress.stops, control.stops) != control.stops);
             let now = clock::now();
             if !control.running {
-                due = None;
+                (due, soon) = (None, None);
             } else if due.is_none() {
                 due = Some((Schedule::new(now, self.config.interval(), self.config.jitter()), now));
             }
-            self.cell.set_next_check(due.map(|(_, at)| at));
+            let next = [due.map(|(_, at)| at), soon.map(|soon| soon.at)].into_iter().flatten().min();
+            self.shared.cell.set_next_check(next);
             let is_due = due.is_some_and(|(_, at)| at <= now);
-            if is_due || control.asked != answered {
+            if next.is_some_and(|next| next <= now) || control.asked != answered {
                 let reported = self.check().await?;
                 // Who asked while it ran has an answer too.
-                answered = self.control.borrow().asked;
-                self.publish(&mut threshold, reported);
+                let seen = *self.control.borrow();
+                answered = seen.asked;
+                self.shared.checked(reported);
+                self.progress.send_modify(|progress| progress.finished += 1);
+                let is_hurried = std::mem::replace(&mut hurried, seen.hurried) != seen.hurried;
+                soon = match soon {
+                    _ if self.shared.cell.state().is_serving() => None,
+                    _ if is_hurried => Some(Soon::first(clock::now(), seen.pace, self.config.interval())),
+                    soon => soon.map(|soon| soon.after(clock::now())),
+                };
+                soon = soon.filter(Soon::is_sooner);
                 if is_due && let Some((schedule, at)) = &mut due {
                     *at = schedule.next(clock::now(), fastrand::f64());
                 }
                 continue;
             }
-            let wait = due.map(|(_, at)| at.saturating_since(now));
+            let over = self.shared.expired(now);
+            let next = [next, over].into_iter().flatten().min();
             tokio::select! {
                 changed = self.control.changed() => changed.map_err(|_| Abandoned)?,
-                () = sleep(wait) => {}
+                () = sleep_until(next) => {}
             }
         }
     }
 
     /// Makes one check, and never leaves it running.
     async fn check(&mut self) -> Result<HealthStatus, Abandoned> {
-        tokio::select! {
-            biased;
-            status = ask(&self.probe, self.config.timeout()) => Ok(status),
-            abandoned = abandoned(&mut self.control) => Err(abandoned),
+        let mut asked = pin!(ask(&self.probe, self.config.timeout()));
+        loop {
+            // What was told may be over while a check runs.
+            let over = self.shared.expired(clock::now());
+            tokio::select! {
+                biased;
+                status = &mut asked => return Ok(status),
+                changed = self.control.changed() => changed.map_err(|_| Abandoned)?,
+                () = sleep_until(over) => {}
+            }
         }
-    }
-
-    fn publish(&self, threshold: &mut Threshold, mut status: HealthStatus) {
-        if self.cell.is_held() {
-            // Who holds it knows better. What is checked after it begins with clean counts.
-            *threshold = Threshold::new(self.config.failure_limit(), self.config.success_limit());
-            self.failures.store(0, Ordering::Relaxed);
-            self.progress.send_modify(|progress| progress.finished += 1);
-            return;
-        }
-        if status.is_not_checked() {
-            self.progress.send_modify(|progress| progress.finished += 1);
-            return;
-        }
-        let reported = status.state;
-        status.state = threshold.record(reported);
-        if reported.is_serving() && !status.state.is_serving() {
-            status.message =
-                format!("{} of {} good checks needed to come back", threshold.successes(), self.config.success_limit());
-        } else if !status.state.is_serving() && status.message.is_empty() {
-            status.message = format!("the health check failed ({})", Code::Unhealthy);
-        }
-        // Relaxed: a number for people to read; who needs it to match the status waits for `progress`, a lock.
-        self.failures.store(threshold.failures(), Ordering::Relaxed);
-        self.cell.set(status);
-        self.progress.send_modify(|progress| progress.finished += 1);
     }
 }
 
-/// Waits until no handle is left.
-async fn abandoned(control: &mut watch::Receiver<Control>) -> Abandoned {
-    while control.changed().await.is_ok() {}
-    Abandoned
-}
-
-async fn sleep(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep(moment.saturating_since(clock::now())).await,
         None => pending().await,
     }
 }

@@ -1,24 +1,34 @@
 //! The decision: the state after a series of successes and failures.
 
-use plugin_core::HealthState;
+use plugin_core::{HealthState, clock::Instant};
+
+use crate::{HealthConfig, flaps::Flaps};
 
 /// Counts results in a row, and decides the state.
 ///
 /// A failure makes it Unhealthy, and as many in a row as the limit make it Offline; a failure never improves anything.
 /// A success counts for what the check reported, Healthy or Degraded. From Unhealthy or Offline it takes as many in a
-/// row as the success limit.
+/// row as the success limit, and from Offline more where it goes there often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Threshold {
     failure_limit: u32,
     success_limit: u32,
+    flaps: Flaps,
     failures: u32,
     successes: u32,
     state: HealthState,
 }
 
 impl Threshold {
-    pub(crate) fn new(failure_limit: u32, success_limit: u32) -> Self {
-        Self { failure_limit, success_limit, failures: 0, successes: 0, state: HealthState::Unknown }
+    pub(crate) fn new(config: &HealthConfig) -> Self {
+        Self {
+            failure_limit: config.failure_limit(),
+            success_limit: config.success_limit(),
+            flaps: Flaps::new(config.flap_window()),
+            failures: 0,
+            successes: 0,
+            state: HealthState::Unknown,
+        }
     }
 
     /// Failures since the last success.
@@ -31,20 +41,32 @@ impl Threshold {
         self.successes
     }
 
+    /// The successes in a row that bring it back from where it is.
+    pub(crate) fn needed(&self) -> u32 {
+        match self.state {
+            HealthState::Offline => self.flaps.needed(self.success_limit),
+            _ => self.success_limit,
+        }
+    }
+
     /// Counts a result; `reported` is a success when it is Healthy or Degraded. Gives back the state.
-    pub(crate) fn record(&mut self, reported: HealthState) -> HealthState {
+    pub(crate) fn record(&mut self, reported: HealthState, now: Instant) -> HealthState {
         use HealthState::{Offline, Unhealthy};
         if reported.is_serving() {
             self.failures = 0;
             self.successes = self.successes.saturating_add(1);
             let down = matches!(self.state, Unhealthy | Offline);
-            if !down || self.successes >= self.success_limit {
+            if !down || self.successes >= self.needed() {
                 self.state = reported;
+                self.flaps.came_back(now);
             }
         } else {
             self.successes = 0;
             self.failures = self.failures.saturating_add(1);
             if self.failures >= self.failure_limit {
+                if self.state != Offline {
+                    self.flaps.fell(now);
+                }
                 self.state = Offline;
             } else if self.state != Offline {
                 self.state = Unhealthy;
@@ -56,14 +78,36 @@ impl Threshold {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use HealthState::{Degraded, Healthy, Offline, Unhealthy, Unknown};
     use proptest::prelude::*;
 
     use super::*;
 
+    fn threshold(failure_limit: u32, success_limit: u32, flap_window: Option<Duration>) -> Threshold {
+        let config = HealthConfig::builder().with_failure_limit(failure_limit).with_success_limit(success_limit);
+        Threshold::new(&config.with_flap_window(flap_window).build().expect("valid"))
+    }
+
+    /// One report in each second.
+    fn follow(mut threshold: Threshold, reports: &[HealthState]) -> Vec<HealthState> {
+        let at = (0..).map(|second| Instant::from_nanos(second * 1_000_000_000));
+        reports.iter().zip(at).map(|(reported, now)| threshold.record(*reported, now)).collect()
+    }
+
     fn states(failure_limit: u32, success_limit: u32, reports: &[HealthState]) -> Vec<HealthState> {
-        let mut threshold = Threshold::new(failure_limit, success_limit);
-        reports.iter().map(|reported| threshold.record(*reported)).collect()
+        follow(threshold(failure_limit, success_limit, None), reports)
+    }
+
+    #[test]
+    fn what_goes_offline_again_and_again_needs_more_successes_and_what_is_unhealthy_does_not() {
+        let window = Some(Duration::from_secs(60));
+        let reports = [Unhealthy, Healthy, Unhealthy, Healthy, Healthy, Unhealthy, Healthy, Healthy, Healthy, Healthy];
+        let damped = follow(threshold(1, 1, window), &reports);
+        assert_eq!(damped, [Offline, Healthy, Offline, Offline, Healthy, Offline, Offline, Offline, Offline, Healthy]);
+        let blips = [Unhealthy, Healthy].repeat(50);
+        assert_eq!(follow(threshold(2, 1, window), &blips), blips, "fewer failures than the limit are no fall");
     }
 
     #[test]
@@ -104,7 +148,7 @@ mod tests {
             failure_limit in 1u32..5, success_limit in 1u32..5, picks in prop::collection::vec(0usize..5, 1..60),
         ) {
             let reports: Vec<_> = picks.iter().map(|pick| [Healthy, Degraded, Unhealthy, Offline, Unknown][*pick]).collect();
-            let mut threshold = Threshold::new(failure_limit, success_limit);
+            let mut threshold = threshold(failure_limit, success_limit, None);
             let mut down: Option<HealthState> = None;
             for end in 1..=reports.len() {
                 let last = reports[end - 1];
@@ -119,7 +163,7 @@ mod tests {
                     down = Some(worst);
                     worst
                 };
-                prop_assert_eq!(threshold.record(last), expected);
+                prop_assert_eq!(threshold.record(last, Instant::ZERO), expected);
                 let counted = if last.is_serving() { threshold.successes() } else { threshold.failures() };
                 prop_assert_eq!(counted as usize, run);
             }

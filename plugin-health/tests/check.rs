@@ -370,3 +370,89 @@ async fn a_probe_that_took_longer_than_its_timeout_is_not_healthy_though_it_bloc
         assert_eq!((status.state, status.response_time), (state, time), "{}", status.message);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_from_outside_holds_for_as_long_as_was_said_also_while_a_check_runs() {
+    let probe = Scripted::new(Healthy);
+    let check =
+        HealthCheck::start(config().to_builder().with_timeout(100 * SECOND).build().expect("valid"), probe.probe());
+    check.check_now().await;
+    check.update_for(HealthStatus::new(Degraded, "a deploy"), 40 * SECOND);
+    assert_eq!((check.state(), check.status().message.as_str()), (Degraded, "a deploy"), "at once");
+    assert!(check.last_check().is_some());
+    sleep(29 * SECOND).await;
+    // The check at 30 s does not end before what was told is over.
+    probe.change(|answer| answer.after = 50 * SECOND);
+    sleep(10 * SECOND).await;
+    assert_eq!((check.state(), probe.running()), (Degraded, 1));
+    sleep(2 * SECOND).await;
+    assert_eq!((check.state(), probe.running()), (Healthy, 1), "what the last check said");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_without_end_stands_until_it_is_withdrawn_and_failures_count_meanwhile() {
+    let probe = Scripted::new(Healthy);
+    let check = HealthCheck::start(config(), probe.probe());
+    check.update(HealthStatus::healthy());
+    probe.set(Unhealthy);
+    for _ in 0..3 {
+        assert_eq!(check.check_now().await.state, Healthy);
+    }
+    check.withdraw();
+    check.withdraw();
+    assert_eq!((check.state(), check.consecutive_failures()), (Offline, 3));
+    check.stop().await;
+    check.update_for(HealthStatus::healthy(), SECOND);
+    sleep(2 * SECOND).await;
+    assert_eq!(check.state(), Offline, "it ends also where nothing is checked any more");
+}
+
+/// Up and down each ten minutes for a day: what it costs to trust it at once, and what not to.
+#[tokio::test(start_paused = true)]
+async fn what_goes_offline_again_and_again_is_trusted_later_and_a_blip_or_a_single_restart_is_not_punished() {
+    let settings = config().to_builder().with_interval(10 * SECOND).with_flap_window(600 * SECOND);
+    let damped = settings.build().expect("valid");
+    let plain = damped.to_builder().with_flap_window(None).build().expect("valid");
+    let mut falls = Vec::new();
+    for config in [plain, damped] {
+        let probe = Scripted::new(Healthy);
+        let check = HealthCheck::start(config, probe.probe());
+        let mut changes = check.events();
+        let count = tokio::spawn(async move {
+            let mut falls = 0;
+            while let Some(status) = changes.next().await {
+                falls += u32::from(status.state == Offline);
+            }
+            falls
+        });
+        sleep(3605 * SECOND).await;
+        // A restart: three checks fail, and the first good one brings it back.
+        probe.set(Unhealthy);
+        sleep(30 * SECOND).await;
+        assert_eq!(check.state(), Offline);
+        probe.set(Healthy);
+        sleep(10 * SECOND).await;
+        assert_eq!(check.state(), Healthy);
+        sleep(3600 * SECOND).await;
+        // Blips: never Offline, and back at once.
+        for _ in 0..100 {
+            for (state, shown) in [(Unhealthy, Unhealthy), (Healthy, Healthy)] {
+                probe.set(state);
+                sleep(10 * SECOND).await;
+                assert_eq!(check.state(), shown);
+            }
+        }
+        // It flaps: up for 30 s, down for 30 s, for an hour.
+        for _ in 0..60 {
+            probe.set(Unhealthy);
+            sleep(30 * SECOND).await;
+            probe.set(Healthy);
+            sleep(30 * SECOND).await;
+        }
+        sleep(600 * SECOND).await;
+        assert_eq!(check.state(), Healthy, "it always comes back");
+        drop(check);
+        falls.push(count.await.expect("no panic"));
+    }
+    assert_eq!(falls, [61, 4], "the restart, and those of the hour");
+}

@@ -47,6 +47,27 @@ async fn only_offline_is_refused_unless_the_policies_say_more() {
     assert_eq!((handle.stats().refused, handle.state()), (5, Offline));
 }
 
+#[tokio::test]
+async fn over_a_group_it_yields_to_a_balancer_that_sends_calls_when_all_are_down() {
+    let cell = Arc::new(HealthCell::default());
+    let yielding = HealthGateConfig::builder().with_offline(GatePolicy::Pass).build();
+    let layer = HealthGateLayer::sharing(yielding, &cell);
+    let stack = layer.layer(plugin());
+    assert_eq!(passing(&cell, &stack).await, ALL);
+    assert_eq!((layer.handle().config(), layer.handle().stats().refused), (yielding, 0));
+    layer.handle().reconfigure(HealthGateConfig::default());
+    assert_eq!(passing(&cell, &stack).await, [Unknown, Healthy, Degraded, Unhealthy]);
+
+    // All of a monitor together are never Offline, so a gate over them refuses only what it is told to.
+    let monitor = plugin_health::HealthMonitor::new();
+    let gate = |config| HealthGateLayer::sharing(config, &monitor.cell()).layer(plugin());
+    let refusing = HealthGateConfig::builder().with_unhealthy(GatePolicy::Refuse).build();
+    monitor.update("only", HealthStatus::new(Offline, "")).expect("open");
+    monitor.cell().watch().wait_for(|status| status.state == Unhealthy).await.expect("it lives");
+    gate(HealthGateConfig::default()).oneshot(Call::new(())).await.expect("it passes");
+    assert!(gate(refusing).oneshot(Call::new(())).await.is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_says_when_the_next_check_is() {
     let config = HealthConfig::builder().with_interval(Duration::from_secs(10)).with_failure_limit(1).with_jitter(0.0);
@@ -131,4 +152,8 @@ fn public_types_are_shared_between_threads() {
     shared::<plugin_health::HealthEvents>();
     shared::<plugin_health::HealthMonitor>();
     shared::<plugin_health::HealthConfig>();
+    shared::<plugin_health::PassiveHealthLayer>();
+    shared::<plugin_health::PassiveHealth<()>>();
+    shared::<plugin_health::PassiveHealthHandle>();
+    shared::<plugin_health::PassiveHealthConfig>();
 }

@@ -8,7 +8,7 @@ use common::Scripted;
 use plugin_core::{
     Code,
     HealthState::{Degraded, Healthy, Offline, Unhealthy, Unknown},
-    clock,
+    HealthStatus, clock,
 };
 use plugin_health::{HealthConfig, HealthMonitor};
 use tokio::time::sleep;
@@ -101,4 +101,128 @@ async fn dropping_the_monitor_stops_its_checks() {
     drop(monitor);
     sleep(100 * SECOND).await;
     assert_eq!(probe.count(), 1);
+}
+
+/// What has come, without waiting for more.
+async fn told(events: &mut plugin_health::HealthMonitorEvents) -> Vec<(String, Option<plugin_core::HealthState>)> {
+    let mut told = Vec::new();
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(1), events.next()).await {
+        told.push((event.name, event.status.map(|status| status.state)));
+    }
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_is_told_each_change_and_one_that_lags_the_newest_of_each() {
+    let monitor = HealthMonitor::new();
+    let mut events = monitor.events();
+    let probe = Scripted::new(Healthy);
+    let config = HealthConfig::builder().with_failure_limit(2).build().expect("valid");
+    let check = monitor.add("mail", config, probe.probe()).expect("a new name");
+    let first = events.next().await.expect("the monitor is there");
+    assert_eq!((first.name.as_str(), first.status.map(|status| status.state)), ("mail", Some(Unknown)));
+    check.check_now().await;
+    assert_eq!(told(&mut events).await, [("mail".into(), Some(Healthy))]);
+    for state in [Unhealthy, Unhealthy, Healthy, Unhealthy] {
+        probe.set(state);
+        check.check_now().await;
+    }
+    monitor.update("search", HealthStatus::new(Degraded, "one replica")).expect("open");
+    monitor.update("gone", HealthStatus::healthy()).expect("open");
+    assert!(monitor.remove("gone").await);
+    assert_eq!(told(&mut events).await, [("mail".into(), Some(Unhealthy)), ("search".into(), Some(Degraded))]);
+    // Back to what was told: nothing to tell.
+    probe.set(Healthy);
+    check.check_now().await;
+    probe.set(Unhealthy);
+    check.check_now().await;
+    assert_eq!(told(&mut events).await, []);
+    assert!(monitor.remove("mail").await);
+    check.cell().set(HealthStatus::healthy());
+    assert_eq!(told(&mut events).await, [("mail".into(), None)]);
+    monitor.shutdown().await;
+    assert_eq!(told(&mut events).await, [("search".into(), None)]);
+    drop(monitor);
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_changes_all_the_time_keeps_no_other_from_being_told() {
+    let monitor = HealthMonitor::new();
+    let names = ["a", "b", "c"];
+    let tell_all = |status: HealthStatus| {
+        for name in names {
+            monitor.update(name, status.clone()).expect("open");
+        }
+    };
+    tell_all(HealthStatus::healthy());
+    let mut events = monitor.events();
+    let mut seen = std::collections::BTreeSet::new();
+    tell_all(HealthStatus::unhealthy(""));
+    for round in 0..3 {
+        seen.insert(events.next().await.expect("the monitor is there").name);
+        let state = if round % 2 == 0 { Healthy } else { Unhealthy };
+        monitor.update("a", HealthStatus::new(state, "")).expect("open");
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_owns_what_is_checked_is_heard_too() {
+    let monitor = HealthMonitor::new();
+    let check = monitor.add("process", HealthConfig::default(), Scripted::new(Healthy).probe()).expect("a new name");
+    check.check_now().await;
+    let (mut events, overall) = (monitor.events(), monitor.cell());
+    assert_eq!(overall.state(), Healthy);
+    check.cell().hold(HealthStatus::new(Offline, "it has failed"));
+    let event = events.next().await.expect("the monitor is there");
+    assert_eq!(event.status.expect("it is there").message, "it has failed");
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!((overall.state(), overall.status().message.as_str()), (Unhealthy, "offline: process"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cell_of_all_follows_their_states_and_who_is_there() {
+    let monitor = HealthMonitor::new();
+    let cell = monitor.cell();
+    assert!(std::sync::Arc::ptr_eq(&cell, &monitor.clone().cell()));
+    let mut states = vec![cell.state()];
+    let mut note = async || {
+        sleep(Duration::from_millis(1)).await;
+        states.push(cell.state());
+    };
+    let probe = Scripted::new(Healthy);
+    probe.change(|answer| answer.after = SECOND);
+    monitor.add("mail", HealthConfig::default(), probe.probe()).expect("a new name");
+    note().await;
+    sleep(SECOND).await;
+    note().await;
+    monitor.update("search", HealthStatus::degraded("one replica")).expect("open");
+    note().await;
+    monitor.remove("search").await;
+    note().await;
+    assert_eq!(states, [Healthy, Unknown, Healthy, Degraded, Healthy]);
+    drop(monitor);
+    assert_eq!(cell.state(), Healthy, "it outlives the monitor");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_is_there_without_a_check_and_a_check_of_that_name_takes_its_place() {
+    let monitor = HealthMonitor::new();
+    monitor.update("mail", HealthStatus::new(Offline, "told")).expect("open");
+    assert_eq!((monitor.overall().state, monitor.all()["mail"].message.as_str()), (Unhealthy, "told"));
+    let handle = monitor.get("mail").expect("it is there");
+    assert_eq!((handle.check_now().await.message.as_str(), handle.is_running()), ("told", false));
+    sleep(Duration::from_secs(100_000)).await;
+    assert_eq!(handle.state(), Offline, "until something else is told");
+    let check = monitor.add("mail", HealthConfig::default(), Scripted::new(Healthy).probe()).expect("nobody checks it");
+    check.check_now().await;
+    assert_eq!(monitor.all()["mail"].state, Healthy);
+    monitor.update_for("mail", HealthStatus::new(Degraded, "told"), 10 * SECOND).expect("open");
+    assert_eq!(monitor.all()["mail"].state, Degraded, "above the check");
+    sleep(11 * SECOND).await;
+    assert_eq!(monitor.all()["mail"].state, Healthy, "whose word counts again");
+    monitor.shutdown().await;
+    let error = monitor.update("mail", HealthStatus::healthy()).expect_err("it was shut down");
+    assert_eq!(error.code(), Code::ShuttingDown);
 }

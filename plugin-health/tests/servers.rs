@@ -1,5 +1,5 @@
-//! The gate on an axum router, whose error is `Infallible`, and on a tonic server.
-#![cfg(all(feature = "http", feature = "grpc"))]
+//! The layers on an axum router, whose error is `Infallible`, and on a tonic server.
+#![cfg(all(feature = "axum", feature = "tonic", feature = "probe-http"))]
 
 use std::{
     convert::Infallible,
@@ -15,7 +15,9 @@ use plugin_core::{
     HealthState::{Healthy, Offline},
     HealthStatus,
 };
-use plugin_health::{HealthGateConfig, HealthGateLayer};
+use plugin_health::{
+    HealthCheck, HealthConfig, HealthGateConfig, HealthGateLayer, PassiveHealthConfig, PassiveHealthLayer, probe,
+};
 use tonic::server::NamedService;
 use tower::{Service, ServiceExt};
 
@@ -87,4 +89,52 @@ async fn a_grpc_client_is_told_that_the_service_is_unavailable() {
     let codes = tokio::time::timeout(Duration::from_secs(30), scenario).await.expect("in time");
     server.abort();
     assert_eq!(codes, [tonic::Code::Ok, tonic::Code::Unavailable]);
+}
+
+fn passive() -> (HealthCheck, PassiveHealthLayer) {
+    let check = HealthCheck::start(HealthConfig::default(), probe(|| async { HealthStatus::healthy() }));
+    let config = PassiveHealthConfig::builder().with_failures(2).build().expect("valid");
+    let layer = PassiveHealthLayer::sharing(config, &check);
+    (check, layer)
+}
+
+#[tokio::test]
+async fn on_an_axum_router_a_500_is_evidence_and_what_blames_the_caller_is_none() {
+    let (_check, layer) = passive();
+    let handle = layer.handle();
+    let app = axum::Router::new()
+        .route("/broken", axum::routing::get(|| async { http::StatusCode::INTERNAL_SERVER_ERROR }))
+        .layer(layer.for_http());
+    for (path, failures, asked) in
+        [("/absent", 0, 0), ("/broken", 1, 0), ("/absent", 0, 0), ("/broken", 1, 0), ("/broken", 0, 1)]
+    {
+        let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");
+        let _answer = app.clone().oneshot(request).await.expect("infallible");
+        let stats = handle.stats();
+        assert_eq!((stats.failures_in_a_row, stats.asked), (failures, asked), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_stream_that_fails_in_its_trailers_is_evidence_once_it_was_read() {
+    use http_body_util::{BodyExt, Full};
+
+    let (_check, layer) = passive();
+    let handle = layer.handle();
+    let streaming = tower::service_fn(|_: Request<tonic::body::Body>| async {
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("14"));
+        let body = Full::new(tonic::codegen::Bytes::from_static(&[0; 5])).with_trailers(ready(Some(Ok(trailers))));
+        let mut response = Response::new(tonic::body::Body::new(body));
+        response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+        Ok::<_, Infallible>(response)
+    });
+    let stack = tower::Layer::layer(&layer.for_grpc(), streaming);
+    for asked in [0, 1] {
+        let response = stack.clone().oneshot(Request::new(tonic::body::Body::empty())).await.expect("infallible");
+        let before = handle.stats();
+        assert_eq!((before.failures_in_a_row, before.asked), (if asked == 0 { 0 } else { 1 }, 0), "its end is to come");
+        response.into_body().collect().await.expect("a whole body");
+        assert_eq!(handle.stats().asked, asked);
+    }
 }

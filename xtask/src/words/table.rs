@@ -79,6 +79,7 @@ pub(super) const CONCERNS: &[&str] = &[
     "KeyedConcurrencyLimit",
     "AdaptiveThrottle",
     "HealthGate",
+    "PassiveHealth",
     "Balance",
     "TrafficSplit",
     "Mirror",
@@ -134,7 +135,12 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     other(&["Future"], "ResponseFuture", &["Balance"], "it was there before the others of its crate"),
     none(&["Future"], &["Mirror"], "the future of a call is that of the inner service"),
     other(&["Config"], "RateLimitConfig", &["SharedRateLimit"], "the limit is the same, and kept elsewhere"),
-    other(&["Layer::new"], "sharing", &["SharedRateLimit"], "there is nothing that it could have for itself"),
+    other(
+        &["Layer::new"],
+        "sharing",
+        &["SharedRateLimit", "PassiveHealth"],
+        "there is nothing that it could have for itself",
+    ),
     other(
         &["Future"],
         "HeldResponseFuture",
@@ -176,7 +182,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     ),
     none(
         &["Layer::reject_with"],
-        &["Retry", "Hedge", "Mirror", "Telemetry", "Fallback", "Cache"],
+        &["Retry", "Hedge", "Mirror", "PassiveHealth", "Telemetry", "Fallback", "Cache"],
         "refuses nothing itself",
     ),
     none(
@@ -228,7 +234,11 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         ],
         "what it does is counted, and no state of it changes",
     ),
-    none(&["Handle::events"], &["HealthGate"], "the check that it reads has them: `HealthCheck::events`"),
+    none(
+        &["Handle::events"],
+        &["HealthGate", "PassiveHealth"],
+        "the check that it reads, or asks for, has them: `HealthCheck::events`",
+    ),
     none(
         &["Handle::events", "Handle::enable", "Handle::disable", "Handle::is_enabled"],
         &["KeyedBreaker"],

@@ -45,7 +45,7 @@ const DOCUMENTED: &[(&str, &str)] = &[
         "enabled failure_threshold recovery_timeout min_request_threshold success_threshold failure_rate slow \
          half_open_max half_open_timeout backoff cancelled on key",
     ),
-    ("health_check", "enabled interval timeout failure_limit endpoint success_limit jitter"),
+    ("health_check", "enabled interval timeout failure_limit endpoint success_limit jitter flap_window"),
     (
         "connection",
         "max_connections max_idle_connections idle_timeout connection_timeout request_timeout keep_alive \

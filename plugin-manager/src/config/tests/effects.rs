@@ -174,6 +174,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("health_check", "failure_limit", "failure_limit: 1", "failure_limit: 2"),
     ("health_check", "success_limit", "success_limit: 1", "success_limit: 2"),
     ("health_check", "jitter", "jitter: 0", "jitter: 0.5"),
+    ("health_check", "flap_window", "", "flap_window: 10m"),
     ("health_check", "endpoint", "", "endpoint: /ready"),
     ("connection", "max_connections", "max_connections: 1", "max_connections: 2"),
     ("connection", "max_idle_connections", "max_idle_connections: 1", "max_idle_connections: 2"),
