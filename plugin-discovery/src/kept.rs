@@ -1,0 +1,131 @@
+//! Which set holds: the last good one, or what the source says now. A pure decision, which takes `now`.
+
+use std::sync::Arc;
+
+use plugin_core::clock::Instant;
+
+use crate::{DiscoveryConfig, Fault, FaultKind, FoundInstance};
+
+const NONE_LEFT: &str = "the source has no instance any more";
+
+/// The set that holds, and what is wrong with its source.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    config: DiscoveryConfig,
+    set: Arc<[FoundInstance]>,
+    /// Grows with each change of the set. 0: nothing is known of the service yet.
+    version: u64,
+    /// When the source last said what the set says.
+    confirmed: Option<Instant>,
+    fault: Option<Fault>,
+    /// When the source first said that there is nothing, since the last good answer.
+    empty_since: Option<Instant>,
+    /// When it first said nothing of use, since the last good answer.
+    unknown_since: Option<Instant>,
+}
+
+impl Kept {
+    pub(crate) fn new(config: DiscoveryConfig) -> Self {
+        Self {
+            config,
+            set: Arc::new([]),
+            version: 0,
+            confirmed: None,
+            fault: None,
+            empty_since: None,
+            unknown_since: None,
+        }
+    }
+
+    pub(crate) fn set(&self) -> &Arc<[FoundInstance]> {
+        &self.set
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(crate) fn confirmed(&self) -> Option<Instant> {
+        self.confirmed
+    }
+
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// The source says that these are all. Whether anybody can see a difference.
+    pub(crate) fn publish(&mut self, set: Vec<FoundInstance>, now: Instant) -> bool {
+        let set = in_order(set);
+        if set.is_empty() && !self.set.is_empty() {
+            return self.fail(FaultKind::Empty, NONE_LEFT, now);
+        }
+        let recovered = self.good(now);
+        if self.version > 0 && *self.set == *set {
+            return recovered;
+        }
+        self.replace(set.into());
+        true
+    }
+
+    /// The source says that what it published last still holds.
+    pub(crate) fn confirm(&mut self, now: Instant) -> bool {
+        // What it published last may have been empty, and that is not confirmed into something good.
+        let said_none = self.fault.as_ref().is_some_and(|fault| fault.kind().says_there_are_none());
+        self.version > 0 && !said_none && self.good(now)
+    }
+
+    /// The source has a fault.
+    pub(crate) fn fail(&mut self, kind: FaultKind, message: &str, now: Instant) -> bool {
+        let first = if kind.says_there_are_none() { &mut self.empty_since } else { &mut self.unknown_since };
+        first.get_or_insert(now);
+        let old = self.fault.as_ref();
+        let changed = old.is_none_or(|old| old.kind() != kind || old.message() != message);
+        if changed {
+            let since = old.map_or(now, Fault::since);
+            self.fault = Some(Fault::new(kind, message.into(), since));
+        }
+        self.expire(now) || changed
+    }
+
+    /// When the set is no longer kept, if the source goes on as it is.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let kind = self.fault.as_ref().filter(|_| !self.set.is_empty())?.kind();
+        if kind.says_there_are_none() {
+            return Some(self.empty_since?.saturating_add(self.config.keep_empty_for()));
+        }
+        Some(self.unknown_since?.saturating_add(self.config.keep_for()?))
+    }
+
+    /// Drops the set when its time is over. Whether it was.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        if self.due().is_none_or(|due| now < due) {
+            return false;
+        }
+        if self.fault.as_ref().is_some_and(|fault| fault.kind() == FaultKind::Empty) {
+            // That there is none is what the source says, and now it is believed.
+            self.good(now);
+        }
+        self.replace(Arc::new([]));
+        true
+    }
+
+    /// Whether there was a fault before.
+    fn good(&mut self, now: Instant) -> bool {
+        self.confirmed = Some(now);
+        self.empty_since = None;
+        self.unknown_since = None;
+        self.fault.take().is_some()
+    }
+
+    fn replace(&mut self, set: Arc<[FoundInstance]>) {
+        self.set = set;
+        self.version += 1;
+    }
+}
+
+/// By name, each once: what a source says in another order is the same set. Of two with one name the first is taken.
+fn in_order(mut set: Vec<FoundInstance>) -> Vec<FoundInstance> {
+    set.sort_by(|a, b| a.name().cmp(b.name()));
+    set.dedup_by(|later, first| later.name() == first.name());
+    set
+}

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod config;
+mod discovery;
+mod error;
+mod fault;
+mod follower;
+mod following;
+mod instance;
+mod kept;
+mod publisher;
+mod settings;
+mod source;
+mod static_source;
+mod task;
+
+pub use config::{DiscoveryConfig, DiscoveryConfigBuilder};
+pub use discovery::Discovery;
+pub use error::NoInstanceError;
+pub use fault::{Fault, FaultKind};
+pub use following::Following;
+pub use instance::FoundInstance;
+/// The vocabulary of the family: what a program needs besides this crate.
+pub use plugin_core;
+pub use publisher::Publisher;
+pub use source::Source;
+pub use static_source::StaticSource;

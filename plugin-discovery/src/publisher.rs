@@ -1,0 +1,74 @@
+//! What a source says what it has found with.
+
+use std::{fmt, sync::Arc};
+
+use plugin_core::clock;
+use tokio::sync::watch;
+
+use crate::{FaultKind, FoundInstance, kept::Kept};
+
+/// What a [`Source`](crate::Source) publishes with. Every method returns at once. A clone is the same publisher.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_discovery::{Discovery, FaultKind, FoundInstance, Publisher};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let discovery = Discovery::start(|publisher: Publisher| async move {
+///     publisher.publish([FoundInstance::new("10.0.0.1:80")]);
+///     publisher.fault(FaultKind::Unreachable, "the registry does not answer");
+///     std::future::pending().await
+/// });
+/// assert_eq!(discovery.first(Duration::from_secs(1)).await?.len(), 1);
+/// assert!(discovery.is_stale()); // what was found last is kept
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Publisher {
+    kept: Arc<watch::Sender<Kept>>,
+}
+
+impl Publisher {
+    pub(crate) fn new(kept: Arc<watch::Sender<Kept>>) -> Self {
+        Self { kept }
+    }
+
+    /// These are all instances now. It ends every fault; one that says the same as the last one is not told to anybody.
+    ///
+    /// Order says nothing: a set is kept sorted by name. Of two instances with one name the first is taken. An empty set
+    /// after one that was not is a fault of the kind [`Empty`](FaultKind::Empty) first, and is believed when it has lasted.
+    pub fn publish(&self, instances: impl IntoIterator<Item = FoundInstance>) {
+        let set: Vec<_> = instances.into_iter().collect();
+        let now = clock::now();
+        self.kept.send_if_modified(|kept| kept.publish(set, now));
+    }
+
+    /// What was published last still holds: for a source that is told of changes alone, and was told that there are none.
+    /// It ends a fault, except one that says that there are no instances. Before the first set it does nothing.
+    pub fn confirm(&self) {
+        let now = clock::now();
+        self.kept.send_if_modified(|kept| kept.confirm(now));
+    }
+
+    /// Something is wrong; `message` says it to an operator, on one line. The last good set is kept, for as long as it is
+    /// [configured](crate::DiscoveryConfig) for this kind of fault. It goes on until the next [`publish`](Self::publish)
+    /// or [`confirm`](Self::confirm).
+    pub fn fault(&self, kind: FaultKind, message: impl AsRef<str>) {
+        let message = message.as_ref();
+        let now = clock::now();
+        self.kept.send_if_modified(|kept| kept.fail(kind, message, now));
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.kept.borrow();
+        f.debug_struct("Publisher")
+            .field("instances", &kept.set().len())
+            .field("fault", &kept.fault())
+            .finish_non_exhaustive()
+    }
+}
