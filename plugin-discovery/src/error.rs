@@ -11,14 +11,14 @@ use crate::Fault;
 /// ```
 /// use std::time::Duration;
 ///
-/// use plugin_discovery::{Discovery, FoundInstance, StaticSource};
+/// use plugin_discovery::{Discovery, FaultKind, StaticSource};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// let discovery = Discovery::start(StaticSource::new(Vec::<FoundInstance>::new()));
+/// let discovery = Discovery::start(StaticSource::new([]));
 /// let error = discovery.first(Duration::from_millis(5)).await.expect_err("there is none");
-/// assert_eq!(error.to_string(), "no instance was found within 5ms");
-/// assert!(error.fault().is_none()); // the source works: its list is empty
+/// assert_eq!(error.to_string(), "no instance was found within 5ms: the source has no instance");
+/// assert_eq!(error.fault().map(|fault| fault.kind()), Some(FaultKind::Empty));
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl NoInstanceError {
         Self { within, fault }
     }
 
-    /// What was wrong with the source when the time was up. `None`: it works and has no instance, or has not answered yet.
+    /// What was wrong with the source when the time was up. `None`: it has not answered yet.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()

@@ -6,7 +6,7 @@ use plugin_core::clock::Instant;
 
 use crate::{DiscoveryConfig, Fault, FaultKind, FoundInstance};
 
-const NONE_LEFT: &str = "the source has no instance any more";
+const NONE: &str = "the source has no instance";
 
 /// The set that holds, and what is wrong with its source.
 #[derive(Clone, Debug)]
@@ -56,35 +56,51 @@ impl Kept {
     /// The source says that these are all. Whether anybody can see a difference.
     pub(crate) fn publish(&mut self, set: Vec<FoundInstance>, now: Instant) -> bool {
         let set = in_order(set);
-        if set.is_empty() && !self.set.is_empty() {
-            return self.fail(FaultKind::Empty, NONE_LEFT, now);
+        if set.is_empty() {
+            return self.fail(FaultKind::Empty, NONE, now);
         }
-        let recovered = self.good(now);
-        if self.version > 0 && *self.set == *set {
-            return recovered;
+        let recovered = self.fault.take().is_some();
+        self.hold(set, now) || recovered
+    }
+
+    /// The source says that these are some, and why others may be missing.
+    pub(crate) fn publish_part(
+        &mut self,
+        set: Vec<FoundInstance>,
+        kind: FaultKind,
+        message: &str,
+        now: Instant,
+    ) -> bool {
+        let set = in_order(set);
+        if set.is_empty() {
+            return self.fail(kind, message, now);
         }
-        self.replace(set.into());
-        true
+        let failed = self.note(kind, message, now);
+        self.hold(set, now) || failed
     }
 
     /// The source says that what it published last still holds.
     pub(crate) fn confirm(&mut self, now: Instant) -> bool {
-        // What it published last may have been empty, and that is not confirmed into something good.
-        let said_none = self.fault.as_ref().is_some_and(|fault| fault.kind().says_there_are_none());
-        self.version > 0 && !said_none && self.good(now)
+        if self.set.is_empty() || self.empty_since.is_some() {
+            return false; // that was not a set
+        }
+        self.good(now);
+        self.fault.take().is_some()
     }
 
     /// The source has a fault.
     pub(crate) fn fail(&mut self, kind: FaultKind, message: &str, now: Instant) -> bool {
+        let failed = self.note(kind, message, now);
         let first = if kind.says_there_are_none() { &mut self.empty_since } else { &mut self.unknown_since };
         first.get_or_insert(now);
-        let old = self.fault.as_ref();
-        let changed = old.is_none_or(|old| old.kind() != kind || old.message() != message);
-        if changed {
-            let since = old.map_or(now, Fault::since);
-            self.fault = Some(Fault::new(kind, message.into(), since));
+        if kind.says_there_are_none() && self.set.is_empty() {
+            self.confirmed = Some(now);
+            // From here on it is known that there are none.
+            let was_unknown = self.version == 0;
+            self.version = self.version.max(1);
+            return failed || was_unknown;
         }
-        self.expire(now) || changed
+        self.expire(now) || failed
     }
 
     /// When the set is no longer kept, if the source goes on as it is.
@@ -101,20 +117,36 @@ impl Kept {
         if self.due().is_none_or(|due| now < due) {
             return false;
         }
-        if self.fault.as_ref().is_some_and(|fault| fault.kind() == FaultKind::Empty) {
-            // That there is none is what the source says, and now it is believed.
-            self.good(now);
-        }
         self.replace(Arc::new([]));
         true
     }
 
-    /// Whether there was a fault before.
-    fn good(&mut self, now: Instant) -> bool {
+    /// Notes a fault, and whether it is another than before.
+    fn note(&mut self, kind: FaultKind, message: &str, now: Instant) -> bool {
+        let old = self.fault.as_ref();
+        let is_other = old.is_none_or(|old| old.kind() != kind || old.message() != message);
+        if is_other {
+            let since = old.map_or(now, Fault::since);
+            self.fault = Some(Fault::new(kind, message.into(), since));
+        }
+        is_other
+    }
+
+    /// Holds a set that the source has just said. Whether it is another than before.
+    fn hold(&mut self, set: Vec<FoundInstance>, now: Instant) -> bool {
+        self.good(now);
+        let is_other = *self.set != *set;
+        if is_other {
+            self.replace(set.into());
+        }
+        is_other
+    }
+
+    /// Nothing that was said before counts any more.
+    fn good(&mut self, now: Instant) {
         self.confirmed = Some(now);
         self.empty_since = None;
         self.unknown_since = None;
-        self.fault.take().is_some()
     }
 
     fn replace(&mut self, set: Arc<[FoundInstance]>) {

@@ -36,18 +36,34 @@ impl Publisher {
         Self { kept }
     }
 
-    /// These are all instances now. It ends every fault; one that says the same as the last one is not told to anybody.
+    /// These are all instances now. It ends every fault. A set that says the same as the last one is told to nobody.
     ///
-    /// Order says nothing: a set is kept sorted by name. Of two instances with one name the first is taken. An empty set
-    /// after one that was not is a fault of the kind [`Empty`](FaultKind::Empty) first, and is believed when it has lasted.
+    /// Order says nothing: a set is kept sorted by name. Of two instances with one name the first is taken. An empty set is a
+    /// fault of the kind [`Empty`](FaultKind::Empty): the last good one is kept at first, and an empty one that lasts is
+    /// believed.
     pub fn publish(&self, instances: impl IntoIterator<Item = FoundInstance>) {
         let set: Vec<_> = instances.into_iter().collect();
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.publish(set, now));
     }
 
-    /// What was published last still holds: for a source that is told of changes alone, and was told that there are none.
-    /// It ends a fault, except one that says that there are no instances. Before the first set it does nothing.
+    /// These are some of the instances, and why others may be missing or old: what could be found while a part of the source
+    /// fails. They are the set from here on, and the fault goes on beside it. With none of them it is a
+    /// [`fault`](Self::fault).
+    pub fn publish_part(
+        &self,
+        instances: impl IntoIterator<Item = FoundInstance>,
+        kind: FaultKind,
+        message: impl AsRef<str>,
+    ) {
+        let set: Vec<_> = instances.into_iter().collect();
+        let message = message.as_ref();
+        let now = clock::now();
+        self.kept.send_if_modified(|kept| kept.publish_part(set, kind, message, now));
+    }
+
+    /// What was published last still holds: for a source that is told of changes alone, and knows that there are none. It
+    /// ends a fault, except one that says that there are no instances. Before the first set it does nothing.
     pub fn confirm(&self) {
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.confirm(now));

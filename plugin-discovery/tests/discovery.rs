@@ -78,7 +78,7 @@ async fn a_set_that_is_the_same_in_another_order_is_told_to_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_set_is_believed_when_it_has_lasted_and_is_then_no_fault() {
+async fn an_empty_set_is_believed_when_it_has_lasted() {
     let (mut discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
     publisher.publish(found(&["a:1"]));
     discovery.changed().await;
@@ -90,7 +90,8 @@ async fn an_empty_set_is_believed_when_it_has_lasted_and_is_then_no_fault() {
     after(MINUTE - Duration::from_millis(1)).await;
     assert_eq!(names(&discovery).len(), 1);
     after(Duration::from_millis(1)).await;
-    assert_eq!((names(&discovery).len(), kind(&discovery), discovery.is_stale()), (0, None, false));
+    let holds = (names(&discovery).len(), kind(&discovery), discovery.is_stale());
+    assert_eq!(holds, (0, Some(FaultKind::Empty), false), "nothing is kept in spite of it any more");
     assert!(discovery.changed().await.is_empty());
     publisher.publish(found(&["b:1"]));
     assert_eq!(discovery.changed().await.len(), 1);
@@ -110,7 +111,7 @@ async fn one_good_answer_begins_the_time_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_said_not_to_exist_is_kept_as_long_as_an_empty_one_and_stays_a_fault() {
+async fn a_service_that_is_said_not_to_exist_is_kept_as_long_as_an_empty_one() {
     let (discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
     publisher.publish(found(&["a:1"]));
     publisher.fault(FaultKind::Absent, "no such name");
@@ -164,16 +165,49 @@ async fn with_no_time_an_empty_set_is_believed_at_once() {
     let (discovery, publisher) = by_hand(config).await;
     publisher.publish(found(&["a:1"]));
     publisher.publish([]);
-    assert_eq!((names(&discovery).len(), kind(&discovery)), (0, None));
+    assert_eq!((names(&discovery).len(), kind(&discovery)), (0, Some(FaultKind::Empty)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_set_that_comes_first_is_believed_and_is_a_change() {
-    let (mut discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
-    assert_eq!(discovery.age(), None);
-    publisher.publish([]);
-    assert!(discovery.changed().await.is_empty());
-    assert_eq!((kind(&discovery), discovery.age()), (None, Some(Duration::ZERO)));
+async fn to_hear_first_that_there_are_none_is_to_know_it() {
+    for absent in [false, true] {
+        let (mut discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
+        publisher.fault(FaultKind::Unreachable, "no answer");
+        assert_eq!(discovery.age(), None);
+        assert!(tokio::time::timeout(MINUTE, discovery.changed()).await.is_err(), "nothing is known");
+        if absent {
+            publisher.fault(FaultKind::Absent, "no such name")
+        } else {
+            publisher.publish([])
+        }
+        assert!(discovery.changed().await.is_empty());
+        assert_eq!((discovery.age(), discovery.is_stale()), (Some(Duration::ZERO), false));
+        // And once only.
+        publisher.publish([]);
+        assert!(tokio::time::timeout(MINUTE, discovery.changed()).await.is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_is_the_set_and_the_fault_goes_on_beside_it() {
+    let config = DiscoveryConfig::builder().with_keep_for(MINUTE).build().expect("in bounds");
+    let (mut discovery, publisher) = by_hand(config).await;
+    publisher.fault(FaultKind::Refused, "SERVFAIL");
+    after(MINUTE).await;
+    publisher.publish_part(found(&["a:1"]), FaultKind::Unreachable, "half of it does not answer");
+    assert_eq!(discovery.changed().await.len(), 1);
+    after(MINUTE).await;
+    let fault = discovery.fault().expect("it has one");
+    assert_eq!((fault.kind(), fault.message()), (FaultKind::Unreachable, "half of it does not answer"));
+    assert_eq!(fault.age(), 2 * MINUTE);
+    after(MINUTE).await;
+    assert_eq!(names(&discovery), ["a:1"], "what was found is no old set");
+    publisher.publish_part(found(&["b:1"]), FaultKind::Unreachable, "half of it does not answer");
+    assert_eq!(discovery.changed().await[0].name(), "b:1");
+    publisher.publish_part([], FaultKind::Unreachable, "none of it answers");
+    assert_eq!(names(&discovery), ["b:1"]);
+    after(MINUTE).await;
+    assert_eq!(names(&discovery).len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
