@@ -69,8 +69,8 @@ impl DiscoveryConfigBuilder {
         self
     }
 
-    /// Sets for how long the last good set is kept while the source says nothing that can be used. Longer than zero; for
-    /// ever unless set.
+    /// Sets for how long the last good set is kept while the source says nothing that can be used. Longer than zero;
+    /// for ever unless set.
     pub fn with_keep_for(mut self, time: Duration) -> Self {
         self.0.keep_for = Some(time);
         self

@@ -74,8 +74,8 @@ impl Discovery {
     }
 
     /// Waits until the set is another than this handle told last, and gives it back; the first time, until anything is
-    /// known, which may be that there are none. A set that the source has published again unchanged is passed over; of several changes
-    /// since, the newest is told. A clone goes on from where the handle was.
+    /// known, which may be that there are none. A set that the source has published again unchanged is passed over; of
+    /// several changes since, the newest is told. A clone goes on from where the handle was.
     ///
     /// A future that is dropped has missed nothing. It never ends when the runtime is gone.
     pub async fn changed(&mut self) -> Arc<[FoundInstance]> {
@@ -109,8 +109,9 @@ impl Discovery {
         self.seen.now().fault().cloned()
     }
 
-    /// How long ago the source last said what the set says. `None`: it has not answered yet. A source that is told of changes
-    /// alone says nothing while there are none, so that an old set is not a wrong one: see [`is_stale`](Self::is_stale).
+    /// How long ago the source last said what the set says. `None`: it has not answered yet. A source that is told of
+    /// changes alone says nothing while there are none, so that an old set is not a wrong one: see
+    /// [`is_stale`](Self::is_stale).
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         let confirmed = self.seen.now().confirmed()?;
@@ -124,11 +125,11 @@ impl Discovery {
         kept.fault().is_some() && !kept.set().is_empty()
     }
 
-    /// Calls the closure with the set that holds, if anything is known yet, before it returns; and then with each other set, one at
-    /// a time and the newest last. For what is kept in step with the set: a balancer, a pool, a cache.
+    /// Calls the closure with the set that holds, if anything is known yet, before it returns; and then with each other
+    /// set, one at a time and the newest last. For what is kept in step with the set: a balancer, a pool, a cache.
     ///
-    /// It goes on, and so does the source, for as long as what it gives back is held. The closure is called on a task of the
-    /// runtime, so it should not block; one that panics is not called again.
+    /// It goes on, and so does the source, for as long as what it gives back is held. The closure is called on a task
+    /// of the runtime, so it should not block; one that panics is not called again.
     ///
     /// ```
     /// use std::{collections::BTreeMap, sync::{Arc, Mutex}, time::Duration};

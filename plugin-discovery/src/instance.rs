@@ -43,9 +43,9 @@ impl FoundInstance {
         Self { name: Arc::clone(&address), address, weight: 1, priority: 0, zone: None, draining: false }
     }
 
-    /// Sets the name, for a source that knows a better one than the address. It is unique in a set, and an instance that
-    /// keeps its name is the same one to a balancer, with its statistics and calls in flight; so what is another process
-    /// should have another name.
+    /// Sets the name, for a source that knows a better one than the address. It is unique in a set, and an instance
+    /// that keeps its name is the same one to a balancer, with its statistics and calls in flight; so what is another
+    /// process should have another name.
     pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
         self

@@ -3,6 +3,8 @@
 
 mod config;
 mod discovery;
+#[cfg(feature = "dns")]
+pub mod dns;
 mod error;
 mod fault;
 mod follower;

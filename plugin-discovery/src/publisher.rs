@@ -38,17 +38,17 @@ impl Publisher {
 
     /// These are all instances now. It ends every fault. A set that says the same as the last one is told to nobody.
     ///
-    /// Order says nothing: a set is kept sorted by name. Of two instances with one name the first is taken. An empty set is a
-    /// fault of the kind [`Empty`](FaultKind::Empty): the last good one is kept at first, and an empty one that lasts is
-    /// believed.
+    /// Order says nothing: a set is kept sorted by name. Of two instances with one name the first is taken. An empty
+    /// set is a fault of the kind [`Empty`](FaultKind::Empty): the last good one is kept at first, and an empty one
+    /// that lasts is believed.
     pub fn publish(&self, instances: impl IntoIterator<Item = FoundInstance>) {
         let set: Vec<_> = instances.into_iter().collect();
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.publish(set, now));
     }
 
-    /// These are some of the instances, and why others may be missing or old: what could be found while a part of the source
-    /// fails. They are the set from here on, and the fault goes on beside it. With none of them it is a
+    /// These are some of the instances, and why others may be missing or old: what could be found while a part of the
+    /// source fails. They are the set from here on, and the fault goes on beside it. With none of them it is a
     /// [`fault`](Self::fault).
     pub fn publish_part(
         &self,
@@ -62,16 +62,16 @@ impl Publisher {
         self.kept.send_if_modified(|kept| kept.publish_part(set, kind, message, now));
     }
 
-    /// What was published last still holds: for a source that is told of changes alone, and knows that there are none. It
-    /// ends a fault, except one that says that there are no instances. Before the first set it does nothing.
+    /// What was published last still holds: for a source that is told of changes alone, and knows that there are none.
+    /// It ends a fault, except one that says that there are no instances. Before the first set it does nothing.
     pub fn confirm(&self) {
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.confirm(now));
     }
 
-    /// Something is wrong; `message` says it to an operator, on one line. The last good set is kept, for as long as it is
-    /// [configured](crate::DiscoveryConfig) for this kind of fault. It goes on until the next [`publish`](Self::publish)
-    /// or [`confirm`](Self::confirm).
+    /// Something is wrong; `message` says it to an operator, on one line. The last good set is kept, for as long as it
+    /// is [configured](crate::DiscoveryConfig) for this kind of fault. It goes on until the next
+    /// [`publish`](Self::publish) or [`confirm`](Self::confirm).
     pub fn fault(&self, kind: FaultKind, message: impl AsRef<str>) {
         let message = message.as_ref();
         let now = clock::now();

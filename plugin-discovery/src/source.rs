@@ -6,8 +6,8 @@ use crate::Publisher;
 
 /// Where the instances of a service are found: this crate's sources, or one of your own.
 ///
-/// A source finds for ever, and publishes each whole set through its [`Publisher`]. It decides nothing about sets that are
-/// empty or cannot be read: it says so, and whoever started it keeps the last good set for as long as it is
+/// A source finds for ever, and publishes each whole set through its [`Publisher`]. It decides nothing about sets that
+/// are empty or cannot be read: it says so, and whoever started it keeps the last good set for as long as it is
 /// [configured](crate::DiscoveryConfig). A closure that takes a publisher and returns a future is a source:
 ///
 /// ```
@@ -34,9 +34,9 @@ use crate::Publisher;
 pub trait Source: Send + 'static {
     /// Finds instances for ever.
     ///
-    /// The future is dropped, at any await, when nobody holds the [`Discovery`](crate::Discovery) any more. If it ends or
-    /// panics, that is a fault ([`FaultKind::Ended`](crate::FaultKind::Ended)), and it is not started again: a source that
-    /// can go on does so itself, waiting by [`Backoff`](plugin_core::Backoff) after a fault.
+    /// The future is dropped, at any await, when nobody holds the [`Discovery`](crate::Discovery) any more. If it ends
+    /// or panics, that is a fault ([`FaultKind::Ended`](crate::FaultKind::Ended)), and it is not started again: a
+    /// source that can go on does so itself, waiting by [`Backoff`](plugin_core::Backoff) after a fault.
     fn run(self, publisher: Publisher) -> impl Future<Output = ()> + Send;
 }
 
