@@ -82,7 +82,10 @@ impl Kept {
     /// The source says that what it published last still holds.
     pub(crate) fn confirm(&mut self, now: Instant) -> bool {
         if self.set.is_empty() || self.empty_since.is_some() {
-            return false; // that was not a set
+            // It has said that there are none, and that is a fault still.
+            let believed = self.set.is_empty() && self.fault.as_ref().is_some_and(|at| at.kind().says_there_are_none());
+            self.confirmed = if believed { Some(now) } else { self.confirmed };
+            return false;
         }
         self.good(now);
         self.fault.take().is_some()

@@ -7,8 +7,13 @@ mod discovery;
 pub mod dns;
 mod error;
 mod fault;
+#[cfg(feature = "file")]
+pub mod file;
 mod follower;
 mod following;
+#[cfg(all(any(fuzzing, test), feature = "file"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod instance;
 mod kept;
 mod publisher;

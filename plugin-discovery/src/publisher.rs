@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use plugin_core::clock;
+use plugin_core::{clock, on_one_line};
 use tokio::sync::watch;
 
 use crate::{FaultKind, FoundInstance, kept::Kept};
@@ -57,9 +57,9 @@ impl Publisher {
         message: impl AsRef<str>,
     ) {
         let set: Vec<_> = instances.into_iter().collect();
-        let message = message.as_ref();
+        let message = on_one_line(message.as_ref());
         let now = clock::now();
-        self.kept.send_if_modified(|kept| kept.publish_part(set, kind, message, now));
+        self.kept.send_if_modified(|kept| kept.publish_part(set, kind, &message, now));
     }
 
     /// What was published last still holds: for a source that is told of changes alone, and knows that there are none.
@@ -69,13 +69,14 @@ impl Publisher {
         self.kept.send_if_modified(|kept| kept.confirm(now));
     }
 
-    /// Something is wrong; `message` says it to an operator, on one line. The last good set is kept, for as long as it
-    /// is [configured](crate::DiscoveryConfig) for this kind of fault. It goes on until the next
+    /// Something is wrong; `message` says it to an operator, and what would end a line in it is shown as `\n`. The last
+    /// good set is kept, for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault. It goes on
+    /// until the next
     /// [`publish`](Self::publish) or [`confirm`](Self::confirm).
     pub fn fault(&self, kind: FaultKind, message: impl AsRef<str>) {
-        let message = message.as_ref();
+        let message = on_one_line(message.as_ref());
         let now = clock::now();
-        self.kept.send_if_modified(|kept| kept.fail(kind, message, now));
+        self.kept.send_if_modified(|kept| kept.fail(kind, &message, now));
     }
 }
 

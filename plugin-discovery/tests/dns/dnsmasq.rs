@@ -20,7 +20,8 @@ pub(crate) struct Dnsmasq {
 }
 
 impl Dnsmasq {
-    /// Knows all of `test`: these hosts, each line an address and its names, and records as options of the command line.
+    /// Knows all of `test`: these hosts, each line an address and its names, and records as options of the command
+    /// line.
     pub(crate) async fn start(hosts: &str, records: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("hosts"), hosts).expect("written");
