@@ -3,10 +3,11 @@
 use std::{fmt, future::pending, sync::Arc, time::Duration};
 
 use plugin_core::clock;
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::sync::watch;
 
 use crate::{
-    DiscoveryConfig, Fault, Following, FoundInstance, NoInstanceError, Source, follower::Follower, kept::Kept, task,
+    DiscoveryConfig, Fault, Following, FoundInstance, NoInstanceError, Source, follower::Follower, kept::Kept,
+    running::Running, task,
 };
 
 /// A source that runs: a task finds the instances of a service and keeps the last good set.
@@ -34,16 +35,6 @@ pub struct Discovery {
     seen: Follower,
 }
 
-/// The task, which ends with this.
-#[derive(Debug)]
-struct Running(AbortHandle);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl Discovery {
     /// Runs a source, with the [default](DiscoveryConfig) time for which its last good set is kept.
     ///
@@ -64,7 +55,7 @@ impl Discovery {
     pub fn start_with<S: Source>(config: DiscoveryConfig, source: S) -> Self {
         let (sender, kept) = watch::channel(Kept::new(config));
         let task = tokio::spawn(task::run(source, Arc::new(sender))).abort_handle();
-        Self { task: Arc::new(Running(task)), seen: Follower::new(kept) }
+        Self { task: Arc::new(Running::new(task)), seen: Follower::new(kept) }
     }
 
     /// The set that holds: each instance once, sorted by name. Empty until the first one was found.
@@ -175,7 +166,7 @@ impl Discovery {
                 apply(&set);
             }
         });
-        Following::new(self.clone(), task.abort_handle())
+        Following::new(Arc::clone(&self.task), task.abort_handle())
     }
 }
 
@@ -185,7 +176,7 @@ impl fmt::Debug for Discovery {
         f.debug_struct("Discovery")
             .field("instances", &kept.set().len())
             .field("fault", &kept.fault())
-            .field("running", &!self.task.0.is_finished())
+            .field("running", &!self.task.has_ended())
             .finish_non_exhaustive()
     }
 }

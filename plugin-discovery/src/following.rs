@@ -1,10 +1,10 @@
 //! Something that is kept in step with a set.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use tokio::task::AbortHandle;
 
-use crate::Discovery;
+use crate::running::Running;
 
 /// What [`Discovery::for_each`] gives back: the closure is called for as long as this is held, and the source runs.
 ///
@@ -16,25 +16,19 @@ use crate::Discovery;
 /// }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// let following = follow();
-/// assert!(following.discovery().fault().is_none());
+/// let following = follow(); // the source runs as well, although nobody else holds it
+/// drop(following);
 /// # }
 /// ```
 #[must_use = "the closure is not called any more once this is dropped"]
 pub struct Following {
-    discovery: Discovery,
     task: AbortHandle,
+    source: Arc<Running>,
 }
 
 impl Following {
-    pub(crate) fn new(discovery: Discovery, task: AbortHandle) -> Self {
-        Self { discovery, task }
-    }
-
-    /// What is followed.
-    #[must_use]
-    pub fn discovery(&self) -> &Discovery {
-        &self.discovery
+    pub(crate) fn new(source: Arc<Running>, task: AbortHandle) -> Self {
+        Self { task, source }
     }
 }
 
@@ -47,6 +41,7 @@ impl Drop for Following {
 
 impl fmt::Debug for Following {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Following").field("discovery", &self.discovery).finish_non_exhaustive()
+        let calls = !self.task.is_finished() && !self.source.has_ended();
+        f.debug_struct("Following").field("calls", &calls).finish_non_exhaustive()
     }
 }

@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod instance;
 mod kept;
 mod publisher;
+mod running;
 mod settings;
 mod source;
 mod static_source;
