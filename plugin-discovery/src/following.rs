@@ -6,7 +6,8 @@ use tokio::task::AbortHandle;
 
 use crate::running::Running;
 
-/// What [`Discovery::for_each`] gives back: the closure is called for as long as this is held, and the source runs.
+/// What [`Discovery::for_each`](crate::Discovery::for_each) gives back: the closure is called for as long as this is
+/// held, and the source runs.
 ///
 /// ```
 /// use plugin_discovery::{Discovery, Following, StaticSource};

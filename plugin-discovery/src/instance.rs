@@ -101,6 +101,12 @@ impl FoundInstance {
         self.weight
     }
 
+    /// Whether it still finishes its calls and takes no new ones.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// Its priority; larger is higher.
     #[must_use]
     pub fn priority(&self) -> i32 {
@@ -111,12 +117,6 @@ impl FoundInstance {
     #[must_use]
     pub fn zone(&self) -> Option<&str> {
         self.zone.as_deref()
-    }
-
-    /// Whether it still finishes its calls and takes no new ones.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.draining
     }
 }
 
