@@ -54,8 +54,7 @@ impl Kept {
     }
 
     /// The source says that these are all. Whether anybody can see a difference.
-    pub(crate) fn publish(&mut self, set: Vec<FoundInstance>, now: Instant) -> bool {
-        let set = in_order(set);
+    pub(crate) fn publish(&mut self, Sorted(set): Sorted, now: Instant) -> bool {
         if set.is_empty() {
             return self.fail(FaultKind::Empty, NONE, now);
         }
@@ -64,14 +63,7 @@ impl Kept {
     }
 
     /// The source says that these are some, and why others may be missing.
-    pub(crate) fn publish_part(
-        &mut self,
-        set: Vec<FoundInstance>,
-        kind: FaultKind,
-        message: &str,
-        now: Instant,
-    ) -> bool {
-        let set = in_order(set);
+    pub(crate) fn publish_part(&mut self, Sorted(set): Sorted, kind: FaultKind, message: &str, now: Instant) -> bool {
         if set.is_empty() {
             return self.fail(kind, message, now);
         }
@@ -158,9 +150,113 @@ impl Kept {
     }
 }
 
-/// By name, each once: what a source says in another order is the same set. Of two with one name the first is taken.
-fn in_order(mut set: Vec<FoundInstance>) -> Vec<FoundInstance> {
-    set.sort_by(|a, b| a.name().cmp(b.name()));
-    set.dedup_by(|later, first| later.name() == first.name());
-    set
+/// Instances by name, each once: what a source says in another order is the same set. Of two with one name the first is
+/// taken. It is made before the lock is taken that everybody reads under.
+#[derive(Debug)]
+pub(crate) struct Sorted(Vec<FoundInstance>);
+
+impl FromIterator<FoundInstance> for Sorted {
+    fn from_iter<I: IntoIterator<Item = FoundInstance>>(instances: I) -> Self {
+        let mut set: Vec<_> = instances.into_iter().collect();
+        set.sort_by(|a, b| a.name().cmp(b.name()));
+        set.dedup_by(|later, first| later.name() == first.name());
+        Self(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a source may say.
+    #[derive(Clone, Debug)]
+    enum Says {
+        All(usize),
+        Some(usize, FaultKind),
+        Same,
+        Fails(FaultKind),
+        /// Nothing: time has passed.
+        Nothing,
+    }
+
+    fn set(number: usize) -> Vec<FoundInstance> {
+        let addresses: [&[&str]; 3] = [&["a:1"], &["a:1", "b:1"], &["c:1"]];
+        addresses[number].iter().copied().map(FoundInstance::new).collect()
+    }
+
+    fn kinds() -> impl Strategy<Value = FaultKind> {
+        use FaultKind::{Absent, Empty, Ended, Refused, Unreachable, Unreadable};
+        proptest::sample::select(vec![Empty, Absent, Unreachable, Refused, Unreadable, Ended])
+    }
+
+    fn words() -> impl Strategy<Value = Says> {
+        prop_oneof![
+            (0_usize..3).prop_map(Says::All),
+            ((0_usize..3), kinds()).prop_map(|(set, kind)| Says::Some(set, kind)),
+            Just(Says::Same),
+            kinds().prop_map(Says::Fails),
+            Just(Says::Nothing),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_source_says_its_last_good_set_holds_for_the_stated_time(
+            said in prop::collection::vec((words(), 0_u64..40), 1..60),
+            keep_empty_for in 0_u64..60,
+            keep_for in prop::option::of(1_u64..60),
+        ) {
+            let seconds = Duration::from_secs;
+            let builder = DiscoveryConfig::builder().with_keep_empty_for(seconds(keep_empty_for));
+            let config = match keep_for {
+                Some(time) => builder.with_keep_for(seconds(time)).build(),
+                None => builder.build(),
+            };
+            let mut kept = Kept::new(config.expect("in bounds"));
+            let mut now = Instant::from_nanos(1);
+            // The last set that was published, and when the first bad word came after it.
+            let mut good: Option<(Vec<FoundInstance>, Option<Instant>)> = None;
+            for (says, wait) in said {
+                now = now.saturating_add(seconds(wait));
+                let before = kept.clone();
+                let told = match &says {
+                    Says::All(number) => kept.publish(set(*number).into_iter().rev().collect(), now),
+                    Says::Some(number, kind) => kept.publish_part(set(*number).into_iter().collect(), *kind, "", now),
+                    Says::Same => kept.confirm(now),
+                    Says::Fails(kind) => kept.fail(*kind, "", now),
+                    Says::Nothing => kept.expire(now),
+                };
+                match &says {
+                    Says::All(number) | Says::Some(number, _) => good = Some((set(*number), None)),
+                    Says::Fails(_) => good = good.map(|(set, bad)| (set, bad.or(Some(now)))),
+                    Says::Same if kept.fault().is_none() => good = good.map(|(set, _)| (set, None)),
+                    _ => {}
+                }
+                // What holds is the last set that was published, or nothing when it had bad words for long enough.
+                match &good {
+                    None => prop_assert!(kept.set().is_empty()),
+                    Some((set, bad)) if kept.set().is_empty() => {
+                        let bad = bad.expect("it had a bad word");
+                        let least = keep_for.map_or(keep_empty_for, |time| time.min(keep_empty_for));
+                        prop_assert!(now.saturating_since(bad) >= seconds(least), "{set:?} is gone too soon");
+                    }
+                    Some((set, _)) => prop_assert_eq!(&**kept.set(), &**set),
+                }
+                // One that is held beyond its time is one that is due.
+                prop_assert!(kept.due().is_none_or(|due| due > now) || matches!(says, Says::Same | Says::Some(..)));
+                // Who is not told has missed nothing.
+                let differs = *before.set() != *kept.set() || before.version() != kept.version();
+                prop_assert!(told || (!differs && before.fault() == kept.fault()));
+                prop_assert!(kept.version() >= before.version());
+                prop_assert!(*before.set() == *kept.set() || before.version() < kept.version());
+                // A source that has just said all is well.
+                let is_well = matches!(says, Says::All(_));
+                prop_assert!(!is_well || (kept.fault().is_none() && kept.confirmed() == Some(now)));
+            }
+        }
+    }
 }

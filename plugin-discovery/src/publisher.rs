@@ -42,7 +42,7 @@ impl Publisher {
     /// set is a fault of the kind [`Empty`](FaultKind::Empty): the last good one is kept at first, and an empty one
     /// that lasts is believed.
     pub fn publish(&self, instances: impl IntoIterator<Item = FoundInstance>) {
-        let set: Vec<_> = instances.into_iter().collect();
+        let set = instances.into_iter().collect();
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.publish(set, now));
     }
@@ -56,7 +56,7 @@ impl Publisher {
         kind: FaultKind,
         message: impl AsRef<str>,
     ) {
-        let set: Vec<_> = instances.into_iter().collect();
+        let set = instances.into_iter().collect();
         let message = on_one_line(message.as_ref());
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.publish_part(set, kind, &message, now));

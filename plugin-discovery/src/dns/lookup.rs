@@ -1,10 +1,10 @@
 //! The resolver, and questions to it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{error::Error, net::SocketAddr, time::Duration};
 
 use hickory_resolver::{
     TokioResolver,
-    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
+    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::RData,
 };
@@ -29,9 +29,8 @@ impl Resolver {
         // The files of the system are read.
         let made = tokio::task::spawn_blocking(move || make(&servers, timeout)).await;
         let inner = match made {
-            Ok(Ok(inner)) => inner,
-            Ok(Err(error)) => return Err(unreadable(&error.to_string())),
-            Err(error) => return Err(unreadable(&error.to_string())),
+            Ok(made) => made.map_err(|error| unreadable(&error))?,
+            Err(error) => return Err(unreadable(&error)),
         };
         Ok(Self { inner, timeout })
     }
@@ -52,7 +51,7 @@ impl Resolver {
     }
 }
 
-fn unreadable(error: &str) -> Lack {
+fn unreadable(error: &dyn Error) -> Lack {
     Lack { kind: FaultKind::Unreadable, message: format!("the name servers of the system are not known: {error}") }
 }
 
@@ -66,14 +65,10 @@ fn make(servers: &[SocketAddr], timeout: Duration) -> Result<TokioResolver, NetE
         builder.options_mut().use_hosts_file = ResolveHosts::Never;
         builder
     };
-    let ResolverOpts { timeout: each, attempts, cache_size, preserve_intermediates, .. } = builder.options_mut();
+    let options = builder.options_mut();
     // Two tries in the time that there is.
-    *each = timeout / 2;
-    *attempts = 1;
-    // Each round asks: what a cache has kept would live on beyond its time to live.
-    *cache_size = 0;
-    // The CNAMEs have a time to live too.
-    *preserve_intermediates = true;
+    options.timeout = timeout / 2;
+    options.attempts = 1;
     builder.build()
 }
 

@@ -1,5 +1,7 @@
 //! The targets of a service.
 
+use std::{collections::HashSet, time::Duration};
+
 use hickory_resolver::proto::rr::{RData, Record, RecordType, rdata};
 use plugin_discovery::{Discovery, FaultKind};
 
@@ -7,7 +9,7 @@ use super::{
     dnsmasq::Dnsmasq,
     fault,
     liar::{Liar, Says, addresses, name},
-    service, until_found,
+    service, until_found, within,
 };
 
 #[tokio::test]
@@ -81,12 +83,40 @@ async fn of_two_records_with_one_address_it_is_always_the_same_that_counts() {
     let discovery = Discovery::start(service(liar.address(), "_http._tcp.test"));
     until_found(&discovery, &["10.0.0.1:80"]).await;
     let first = discovery.instances();
-    super::within(async {
+    within(async {
         while liar.asked().iter().filter(|asked| asked.of == RecordType::SRV).count() < 6 {
             tokio::task::yield_now().await;
         }
     })
     .await;
+    let asked = liar.asked();
+    let count = |of| asked.iter().filter(|asked| asked.of == of).count();
+    assert!(count(RecordType::A) <= count(RecordType::SRV), "one target is asked for once");
     assert!(std::sync::Arc::ptr_eq(&first, &discovery.instances()));
     assert_eq!(first[0].weight(), 9);
+}
+
+#[tokio::test]
+async fn no_more_than_sixteen_questions_are_asked_at_once() {
+    let liar = Liar::start(|asked| match asked.of {
+        RecordType::SRV => {
+            let target = |host: usize| RData::SRV(rdata::SRV::new(1, 1, 80, name(&format!("h{host}.test."))));
+            Says::Records((0..40).map(|host| Record::from_rdata(name(&asked.name), 0, target(host))).collect())
+        }
+        _ => Says::Nothing,
+    })
+    .await;
+    let _discovery = Discovery::start(service(liar.address(), "_http._tcp.test"));
+    let asked = || {
+        let asked = liar.asked().into_iter().filter(|asked| asked.of != RecordType::SRV);
+        asked.map(|asked| (asked.name, asked.of)).collect::<HashSet<_>>().len()
+    };
+    within(async {
+        while asked() < 16 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(asked(), 16);
 }
