@@ -201,7 +201,7 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
         let mut probes = probes(key);
         if let Some((_, texts)) = self.texts.iter().find(|(at, _)| *at == path.join(".")) {
             probes.retain(|probe| !probe.fits);
-            let is_list = matches!(key.kind(), Kind::Texts);
+            let is_list = matches!(key.kind(), Kind::Texts | Kind::Names(_));
             let value = |text: &str| if is_list { json!([text]) } else { json!(text) };
             probes.extend(texts.iter().map(|text| Probe { value: value(text), fits: true, in_schema: true }));
         }

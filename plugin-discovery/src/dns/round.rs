@@ -1,0 +1,147 @@
+//! One round of questions, and the set that their answers make.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use hickory_resolver::proto::rr::{Name, RecordType};
+
+use super::{
+    IpFamilies,
+    lookup::Resolver,
+    question::{Answer, Lack, Question, Target, address, target},
+};
+use crate::{FaultKind, FoundInstance};
+
+/// Questions that are asked at once, so that a service of many targets does not flood its name server.
+const AT_ONCE: usize = 16;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// The addresses of a name, each with this port.
+    Host(Name, u16),
+    /// The targets of a service.
+    Service(Name),
+}
+
+/// What each question about addresses was answered last.
+pub(super) type Known = HashMap<Question, Vec<IpAddr>>;
+
+/// What a round has found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) instances: Vec<FoundInstance>,
+    pub(super) time_to_live: Duration,
+    /// Why some may be missing or old.
+    pub(super) lack: Option<Lack>,
+}
+
+/// Asks everything once. An error: nothing is known.
+pub(super) async fn round(
+    resolver: &Resolver,
+    wanted: &Wanted,
+    families: IpFamilies,
+    known: &mut Known,
+) -> Result<Found, Lack> {
+    let targets = match wanted {
+        Wanted::Host(name, port) => {
+            let target = Target { name: name.clone(), port: *port, priority: 0, weight: 1 };
+            Answer { records: vec![target], time_to_live: Duration::MAX }
+        }
+        Wanted::Service(name) => {
+            let question = Question { name: name.clone(), of: RecordType::SRV };
+            resolver.ask(&question, target).await?
+        }
+    };
+    let questions = questions(&targets.records, families);
+    let answers: Vec<_> = stream::iter(questions)
+        .map(|question| async {
+            let answer = resolver.ask(&question, address).await;
+            (question, answer)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    judge(&targets, answers, known)
+}
+
+/// Each name once: several records may have one target.
+fn questions(targets: &[Target], families: IpFamilies) -> Vec<Question> {
+    let types: &[RecordType] = match families {
+        IpFamilies::Both => &[RecordType::A, RecordType::AAAA],
+        IpFamilies::V4 => &[RecordType::A],
+        IpFamilies::V6 => &[RecordType::AAAA],
+    };
+    let mut names: Vec<&Name> = targets.iter().map(|target| &target.name).collect();
+    names.sort();
+    names.dedup();
+    let each = |name: &Name| types.iter().map(move |of| Question { name: name.clone(), of: *of }).collect::<Vec<_>>();
+    names.into_iter().flat_map(each).collect()
+}
+
+/// The set that the answers make. What one question did not answer is what it answered last, unless all did not.
+fn judge(
+    targets: &Answer<Target>,
+    answers: Vec<(Question, Result<Answer<IpAddr>, Lack>)>,
+    known: &mut Known,
+) -> Result<Found, Lack> {
+    let mut time_to_live = targets.time_to_live;
+    let mut failed = None;
+    let mut none = None;
+    let mut answered = answers.is_empty();
+    let mut now = Known::with_capacity(answers.len());
+    for (question, answer) in answers {
+        let addresses = match answer {
+            Ok(answer) => {
+                answered = true;
+                time_to_live = time_to_live.min(answer.time_to_live);
+                answer.records
+            }
+            Err(lack) if lack.kind.says_there_are_none() => {
+                answered = true;
+                // That a name has no record of one type says less than that there is no such name.
+                none = none.filter(|_| lack.kind == FaultKind::Absent).or(Some(lack));
+                Vec::new()
+            }
+            Err(lack) => {
+                failed.get_or_insert(lack);
+                known.remove(&question).unwrap_or_default()
+            }
+        };
+        now.insert(question, addresses);
+    }
+    if !answered && let Some(lack) = failed {
+        return Err(lack);
+    }
+    *known = now;
+    let instances = instances(&targets.records, known);
+    if instances.is_empty() {
+        // What failed may hide some, so that is the stronger word.
+        return Err(failed
+            .or(none)
+            .unwrap_or(Lack { kind: FaultKind::Empty, message: "the service has no target".to_owned() }));
+    }
+    Ok(Found { instances, time_to_live, lack: failed })
+}
+
+/// One for each address of each target, in an order of their own, so that of two with one address it is always the same
+/// that is taken.
+fn instances(targets: &[Target], known: &Known) -> Vec<FoundInstance> {
+    let mut targets: Vec<&Target> = targets.iter().collect();
+    targets.sort_by_key(|target| (target.priority, std::cmp::Reverse(target.weight), target.port));
+    let mut instances = Vec::new();
+    for target in targets {
+        for of in [RecordType::A, RecordType::AAAA] {
+            let question = Question { name: target.name.clone(), of };
+            for ip in known.get(&question).into_iter().flatten() {
+                let found = FoundInstance::from(SocketAddr::new(*ip, target.port));
+                instances.push(found.with_weight(target.weight.into()).with_priority(-i32::from(target.priority)));
+            }
+        }
+    }
+    instances
+}

@@ -1,0 +1,91 @@
+//! What a source says what it has found with.
+
+use std::{fmt, sync::Arc};
+
+use plugin_core::{clock, on_one_line};
+use tokio::sync::watch;
+
+use crate::{FaultKind, FoundInstance, kept::Kept};
+
+/// What a [`Source`](crate::Source) publishes with. Every method returns at once. A clone is the same publisher.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_discovery::{Discovery, FaultKind, FoundInstance, Publisher};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let discovery = Discovery::start(|publisher: Publisher| async move {
+///     publisher.publish([FoundInstance::new("10.0.0.1:80")]);
+///     publisher.fault(FaultKind::Unreachable, "the registry does not answer");
+///     std::future::pending().await
+/// });
+/// assert_eq!(discovery.first(Duration::from_secs(1)).await?.len(), 1);
+/// assert!(discovery.is_stale()); // what was found last is kept
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Publisher {
+    kept: Arc<watch::Sender<Kept>>,
+}
+
+impl Publisher {
+    pub(crate) fn new(kept: Arc<watch::Sender<Kept>>) -> Self {
+        Self { kept }
+    }
+
+    /// These are all instances now. It ends every fault. A set that says the same as the last one is told to nobody.
+    ///
+    /// Order says nothing: a set is kept sorted by name. Of two instances with one name the first is taken. An empty
+    /// set is a fault of the kind [`Empty`](FaultKind::Empty): the last good one is kept at first, and an empty one
+    /// that lasts is believed.
+    pub fn publish(&self, instances: impl IntoIterator<Item = FoundInstance>) {
+        let set = instances.into_iter().collect();
+        let now = clock::now();
+        self.kept.send_if_modified(|kept| kept.publish(set, now));
+    }
+
+    /// These are some of the instances, and why others may be missing or old: what could be found while a part of the
+    /// source fails. They are the set from here on, and the fault goes on beside it. With none of them it is a
+    /// [`fault`](Self::fault).
+    pub fn publish_part(
+        &self,
+        instances: impl IntoIterator<Item = FoundInstance>,
+        kind: FaultKind,
+        message: impl AsRef<str>,
+    ) {
+        let set = instances.into_iter().collect();
+        let message = on_one_line(message.as_ref());
+        let now = clock::now();
+        self.kept.send_if_modified(|kept| kept.publish_part(set, kind, &message, now));
+    }
+
+    /// What was published last still holds: for a source that is told of changes alone, and knows that there are none.
+    /// It ends a fault, except one that says that there are no instances. Before the first set it does nothing.
+    pub fn confirm(&self) {
+        let now = clock::now();
+        self.kept.send_if_modified(|kept| kept.confirm(now));
+    }
+
+    /// Something is wrong; `message` says it to an operator, and what would end a line in it is shown as `\n`. The last
+    /// good set is kept, for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault. It goes on
+    /// until the next
+    /// [`publish`](Self::publish) or [`confirm`](Self::confirm).
+    pub fn fault(&self, kind: FaultKind, message: impl AsRef<str>) {
+        let message = on_one_line(message.as_ref());
+        let now = clock::now();
+        self.kept.send_if_modified(|kept| kept.fail(kind, &message, now));
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.kept.borrow();
+        f.debug_struct("Publisher")
+            .field("instances", &kept.set().len())
+            .field("fault", &kept.fault())
+            .finish_non_exhaustive()
+    }
+}
