@@ -11,11 +11,13 @@ mod fault;
 pub mod file;
 mod follower;
 mod following;
-#[cfg(all(any(fuzzing, test), feature = "file"))]
+#[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod instance;
 mod kept;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 mod publisher;
 mod running;
 mod settings;
