@@ -23,6 +23,7 @@ mod service;
 mod settings;
 mod stats;
 mod strategy;
+mod sync;
 mod turns;
 
 /// The vocabulary of the family: what a program needs besides this crate.

@@ -4,11 +4,10 @@
 use std::{
     collections::HashMap,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use plugin_core::{
     HealthCell, HealthState, InstanceId,
     clock::{self, Instant},
@@ -21,6 +20,7 @@ use crate::{
     meter::Meter,
     outlier::{Counted, Ejection, Outliers},
     pick::{Draw, Picker, Pool, View, is_up},
+    sync::{ArcSwap, Mutex, MutexGuard},
     turns::Turns,
 };
 

@@ -1,8 +1,8 @@
 //! Whose turn it is.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use plugin_core::sync::{Pad, stripe, stripe_count};
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// Counts up, for each stripe of threads on its own.
 pub(crate) struct Turns(Box<[Pad<AtomicU64>]>);

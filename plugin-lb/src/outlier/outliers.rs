@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
 };
 
 use plugin_core::clock::{self, Instant};
@@ -16,6 +13,7 @@ use super::{
     detect::{Volume, by_failure, by_success},
     ejection::Ejection,
 };
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// What is known of an instance: its calls so far, and whether it is ejected.
 pub(crate) trait Counted: Send + Sync {
