@@ -1,11 +1,10 @@
 //! The latency that the next call on an instance may expect.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use plugin_core::clock::{Instant, nanos};
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// What a failed call is taken to have cost at least: an instance that fails fast must not look fast.
 const FAILURE: Duration = Duration::from_secs(1);

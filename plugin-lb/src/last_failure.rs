@@ -2,11 +2,13 @@
 
 use std::{
     error::Error,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::SystemTime,
 };
 
 use plugin_core::{Code, PluginError, Rejected, clock, on_one_line};
+
+use crate::sync::Mutex;
 
 /// Why a call on an instance failed: the last time that one did.
 #[derive(Clone, Debug, PartialEq, Eq)]

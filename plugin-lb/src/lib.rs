@@ -33,6 +33,7 @@ mod slow_start;
 mod split;
 mod stats;
 mod strategy;
+mod sync;
 mod tier_stats;
 mod turns;
 

@@ -4,11 +4,10 @@
 use std::{
     collections::HashMap,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use plugin_core::{
     HealthCell, HealthState, InstanceId,
     clock::{self, Instant},
@@ -22,6 +21,7 @@ use crate::{
     outlier::{Counted, Ejection, Known, Outliers},
     pick::{Draw, Tiers, View, is_up, places},
     slow_start::{SlowStart, Warmth},
+    sync::{ArcSwap, Mutex, MutexGuard},
     turns::Turns,
 };
 

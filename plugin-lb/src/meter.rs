@@ -1,12 +1,6 @@
 //! What is counted for one instance.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use plugin_core::{
     Judgement, Sent, Verdict,
@@ -19,6 +13,7 @@ use crate::{
     last_failure::Kept,
     outlier::{Counted, Ejection, Outliers},
     reported_weights::ReportedWeight,
+    sync::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 /// How a call on an instance was settled.

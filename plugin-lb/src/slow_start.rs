@@ -1,9 +1,6 @@
 //! Slow start: one that joins while others are there, or comes back, gets its share little by little.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use plugin_core::{
     HealthCell, HealthState, InstanceId,
@@ -14,6 +11,7 @@ use crate::{
     BalanceConfig,
     membership::Entry,
     pick::{Draw, View},
+    sync::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// The least part of its share that an instance has, from the beginning: one that gets nothing does not warm up.

@@ -1,8 +1,8 @@
 //! What the picks of a balancer count together: whose turn it is, and where the load is bounded the calls in flight.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use plugin_core::sync::{Lease, Pad, Striped, stripe, stripe_count};
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// Counts up, for each stripe of threads on its own.
 pub(crate) struct Turns {

@@ -14,6 +14,7 @@ mod fuzz;
 mod judge;
 mod libraries;
 mod metadata;
+mod models;
 mod prerequisites;
 mod process;
 mod proto;

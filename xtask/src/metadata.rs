@@ -15,6 +15,8 @@ pub(crate) struct Member {
     pub(crate) has_lib: bool,
     /// Has a test target in `tests/loom.rs`.
     pub(crate) has_loom_test: bool,
+    /// Has one in `tests/shuttle.rs`.
+    pub(crate) has_shuttle_test: bool,
 }
 
 /// One way to switch the features of a crate.
@@ -86,13 +88,18 @@ fn parse_member(package: &Value) -> Result<Member, String> {
     features.sort();
     Ok(Member {
         has_lib: targets.iter().any(|target| is_kind(target, "lib")),
-        has_loom_test: targets.iter().any(|target| {
-            is_kind(target, "test")
-                && target["src_path"].as_str().is_some_and(|path| path.replace('\\', "/").ends_with("/tests/loom.rs"))
-        }),
+        has_loom_test: has_test(targets, "/tests/loom.rs"),
+        has_shuttle_test: has_test(targets, "/tests/shuttle.rs"),
         name,
         features,
     })
+}
+
+/// Whether one of the test targets is this file.
+fn has_test(targets: &[Value], file: &str) -> bool {
+    let is_it =
+        |target: &Value| target["src_path"].as_str().is_some_and(|path| path.replace('\\', "/").ends_with(file));
+    targets.iter().any(|target| is_kind(target, "test") && is_it(target))
 }
 
 fn is_kind(target: &Value, kind: &str) -> bool {
@@ -115,7 +122,8 @@ mod tests {
                 "features": { "tonic": ["grpc"], "default": [], "grpc": [], "full": ["tonic", "grpc"] },
                 "targets": [
                     { "kind": ["lib"], "name": "plugin_core", "src_path": "/w/plugin-core/src/lib.rs" },
-                    { "kind": ["test"], "name": "loom", "src_path": "/w/plugin-core/tests/loom.rs" }
+                    { "kind": ["test"], "name": "loom", "src_path": "/w/plugin-core/tests/loom.rs" },
+                    { "kind": ["test"], "name": "shuttle", "src_path": "/w/plugin-core/tests/shuttle.rs" }
                 ]
             },
             {
@@ -172,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn loom_models_are_found_by_their_file() {
-        assert!(member("plugin-core").has_loom_test);
-        assert!(!member("plugin-lb").has_loom_test);
+    fn models_are_found_by_their_file() {
+        assert!(member("plugin-core").has_loom_test && member("plugin-core").has_shuttle_test);
+        assert!(!member("plugin-lb").has_loom_test && !member("plugin-lb").has_shuttle_test);
     }
 
     #[test]

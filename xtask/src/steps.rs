@@ -1,13 +1,14 @@
 //! The checks themselves. `test` and `check` choose from them and give the order.
 //!
 //! All of them use one target directory and the dev profile, so that dependencies are checked once (clippy, features,
-//! docs) and built once (tests, doc tests). Only the loom models have a directory of their own: their `--cfg` would
-//! rebuild everything twice.
+//! docs) and built once (tests, doc tests). Only the models have directories of their own: their `--cfg` would rebuild
+//! everything twice.
 
 use crate::api;
 use crate::circles;
 use crate::examples;
 use crate::metadata;
+use crate::models;
 use crate::prerequisites::{self, Tool};
 use crate::process::{Cmd, Failure};
 use crate::proto;
@@ -168,26 +169,14 @@ pub(crate) const LOOM: Step = Step {
     name: "loom",
     about: "models of the atomic types, every interleaving",
     needs: &[Tool::CCompiler],
-    run: |_| {
-        let members = metadata::load()?;
-        let modelled: Vec<_> = members.iter().filter(|m| m.has_loom_test && m.name.starts_with("plugin-")).collect();
-        if modelled.is_empty() {
-            println!("no plugin crate has a tests/loom.rs");
-        }
-        let hint = "tokio has no `net` under cfg(loom): dev-dependencies that use it belong under \
-                    [target.'cfg(not(loom))'.dev-dependencies]";
-        for member in modelled {
-            Cmd::cargo(["test", "--package", &member.name, "--test", "loom", "--release"])
-                .env("RUSTFLAGS", "--cfg loom")
-                .env("CARGO_TARGET_DIR", "target/loom")
-                // The models need optimised code, not the last percent: without this each links for minutes.
-                .env("CARGO_PROFILE_RELEASE_LTO", "off")
-                .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-                .run()
-                .map_err(|failure| failure.hint(hint))?;
-        }
-        Ok(None)
-    },
+    run: |_| models::loom().map(|()| None),
+};
+
+pub(crate) const SHUTTLE: Step = Step {
+    name: "shuttle",
+    about: "models of more threads, in schedules that are drawn",
+    needs: &[Tool::CCompiler],
+    run: |_| models::shuttle(None).map(|()| None),
 };
 
 pub(crate) const DENY: Step = Step {

@@ -21,6 +21,7 @@ pub(crate) fn steps() -> Vec<Step> {
         steps::WORDS,
         steps::EXAMPLES,
         steps::LOOM,
+        steps::SHUTTLE,
         steps::DENY,
     ]
 }

@@ -1,6 +1,7 @@
 //! The rows, one file per group.
 
 mod balance;
+mod balance_peers;
 mod bare;
 mod breaker;
 mod breaker_window;
@@ -43,6 +44,7 @@ pub const GROUPS: &[GroupEntry] = &[
     concurrency::GROUP,
     health::GROUP,
     balance::GROUP,
+    balance_peers::GROUP,
     layers::GROUP,
     stack::GROUP,
     manager::GROUP,

@@ -1,11 +1,10 @@
 //! What is counted against one instance, and until when it is ejected.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use plugin_core::clock::{self, Instant};
+
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The state of one instance. While all is well a call reads one word of it, and a pick another.
 #[derive(Debug, Default)]

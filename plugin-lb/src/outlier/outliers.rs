@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, PoisonError, Weak},
 };
 
 use plugin_core::{
@@ -21,6 +18,7 @@ use super::{
     ejection::Ejection,
     event::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange},
 };
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// What is known of an instance: its calls so far, and whether it is ejected.
 pub(crate) trait Counted: Send + Sync {

@@ -1,14 +1,15 @@
 //! `reported-weights`: in turn, in proportion to what backends say of their load.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use plugin_core::clock::Instant;
 
 use super::{
     numbers::mix,
     pool::{Best, Pool, View, turn_to_index},
 };
-use crate::ReportedWeightsConfig;
+use crate::{
+    ReportedWeightsConfig,
+    sync::{AtomicU32, AtomicU64, Ordering},
+};
 
 /// The weights that hold at present, which the first pick after each period reads anew.
 ///

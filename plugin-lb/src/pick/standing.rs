@@ -1,9 +1,8 @@
 //! How calls are shared among tiers by what is up in each, and which are in panic: counted when the health of something changes, and
 //! read with each pick.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-
 use super::View;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// What was counted last. Two threads that count at the same time may mix what they write; who has counted for an older number of
 /// changes makes the next pick count anew, so that it is right soon after.

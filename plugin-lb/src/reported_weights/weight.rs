@@ -1,13 +1,13 @@
 //! What is known of the weight of one instance.
 
-use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use plugin_core::clock::Instant;
 
-use crate::{LoadReport, ReportedWeightsConfig};
+use crate::{
+    LoadReport, ReportedWeightsConfig,
+    sync::{AtomicU32, AtomicU64, Ordering},
+};
 
 /// The weight that an instance has reported last, and since when it does.
 ///
