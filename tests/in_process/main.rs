@@ -6,6 +6,7 @@
 mod builder;
 mod counted;
 mod default_stack;
+mod discovery;
 mod edge;
 mod gateway;
 mod judgement;

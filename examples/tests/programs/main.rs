@@ -5,6 +5,7 @@
 
 mod axum_service;
 mod custom_transport;
+mod discovered_client;
 #[path = "../../tonic-service/hello.rs"]
 mod hello;
 mod http_client;

@@ -27,6 +27,7 @@ mod tests;
 
 use plugin_core::clock::Instant;
 
+pub(crate) use numbers::mix;
 pub(crate) use pool::{Pool, View, is_up};
 pub(crate) use tiers::{Tiers, places};
 

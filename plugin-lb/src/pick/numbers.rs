@@ -12,7 +12,7 @@ pub(super) fn scale(random: u64, n: usize) -> (usize, u64) {
 
 /// The finisher of SplitMix64: makes an independent-looking number of another one.
 #[inline]
-pub(super) const fn mix(number: u64) -> u64 {
+pub(crate) const fn mix(number: u64) -> u64 {
     let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)

@@ -2,6 +2,8 @@
 
 use plugin_core::{CallContext, clock::Instant};
 
+use crate::pick::mix;
+
 /// What a name adds to the hash of a key: the same on every machine and in every release.
 pub(super) fn hash_of(name: &str) -> u64 {
     let mut context = CallContext::received_at(Instant::ZERO);
@@ -26,14 +28,6 @@ pub(super) fn branch_of(key: u64, branches: impl Iterator<Item = (u64, u32)>) ->
 #[expect(clippy::cast_precision_loss, reason = "53 bits are what it keeps")]
 fn unit(hash: u64) -> f64 {
     ((hash >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-}
-
-/// The finisher of SplitMix64.
-#[inline]
-const fn mix(number: u64) -> u64 {
-    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
