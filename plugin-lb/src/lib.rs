@@ -4,6 +4,7 @@
 mod config;
 #[cfg(feature = "discover")]
 mod discover;
+mod drain;
 mod endpoint;
 mod envelope;
 mod error;

@@ -39,6 +39,28 @@ async fn a_call_outlives_the_removal_of_its_instance_and_no_later_pick_sees_it()
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_drains_takes_no_calls_and_is_told_of_when_its_last_one_has_ended() {
+    let slow = Instance::new("slow", Does::AnswerAfter(50 * MS));
+    let other = Instance::new("other", Does::Answer);
+    let mut balance = balance(Strategy::RoundRobin, [&slow, &other]);
+    let handle = balance.handle();
+    let call_on_it = tokio::spawn(call(&mut balance));
+    tokio::time::sleep(10 * MS).await;
+    assert_eq!(handle.get("slow").expect("there").active, 1);
+    let began = tokio::time::Instant::now();
+    let drained = handle.drain("slow").expect("there");
+    for _ in 0..10 {
+        assert_eq!(*call(&mut balance).await.expect("a reply").payload(), "other", "before anybody waits");
+    }
+    let removed = drained.await;
+    let took = began.elapsed();
+    assert!(took >= 40 * MS && took <= 55 * MS, "{took:?}");
+    assert_eq!((removed.active(), removed.stats().ok), (0, 1));
+    call_on_it.await.expect("no panic").expect("a reply");
+    assert!(handle.drain("slow").is_err(), "it is gone");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_waits_for_an_instance_that_is_removed_goes_to_another() {
     for polled_before in [false, true] {
         let (stuck, other) = (Instance::new("stuck", Does::Answer).never_ready(), Instance::new("b", Does::Answer));

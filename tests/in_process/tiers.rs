@@ -130,4 +130,17 @@ async fn in_panic_all_take_calls_and_the_metrics_say_so() {
     let calls = rig.calls(40).await;
     assert!(calls.iter().all(|calls| *calls >= 5), "all of them, up or down: {calls:?}");
     assert!(rig.gateway.admin("/metrics").await.contains(&format!("{says} 1")));
+    rig.instances[3].set_down(true);
+    rig.until_up(0).await;
+    let calls = rig.calls(40).await;
+    assert!(calls.iter().all(|calls| *calls >= 5), "the gate of the plugin leaves it to the balancer: {calls:?}");
+}
+
+#[tokio::test]
+async fn without_a_threshold_a_plugin_of_which_nobody_is_up_is_refused_by_its_gate() {
+    let rig = Rig::start(&["a", "b"], "strategy: random").await;
+    rig.instances.iter().for_each(|instance| instance.set_down(true));
+    rig.until_up(0).await;
+    let answer = rig.gateway.call("{}", &[]).await;
+    assert_eq!((answer.status, &*answer.code()), (StatusCode::SERVICE_UNAVAILABLE, "HEALTH_1601"));
 }

@@ -7,7 +7,7 @@ use plugin_core::{
     ConfigError, HealthCell, HealthStatus, Plugin,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
 };
-use plugin_health::{HealthCheck, HealthGateConfig, HealthGateLayer};
+use plugin_health::{GatePolicy, HealthCheck, HealthGateConfig, HealthGateLayer};
 use plugin_lb::{Balance, MembershipError};
 use plugin_ratelimit::{
     concurrency::{ConcurrencyLimitLayer, KeyedConcurrencyLimit, KeyedConcurrencyLimitLayer},
@@ -106,7 +106,12 @@ impl StackSettings {
         }
         let (group, watcher) = health::group(cells);
         let gate = match self.health_check {
-            Some(_) => HealthGateLayer::sharing(HealthGateConfig::default(), &group),
+            Some(_) => {
+                // Below its threshold a balancer sends calls to those that are down too, and has none to send if the gate refuses them.
+                let yields = endpoints.len() > 1 && self.balance.panic_threshold() > 0.0;
+                let offline = if yields { GatePolicy::Pass } else { GatePolicy::Refuse };
+                HealthGateLayer::sharing(HealthGateConfig::builder().with_offline(offline).build(), &group)
+            }
             None => HealthGateLayer::disabled(),
         };
         let mut controls = Controls {
