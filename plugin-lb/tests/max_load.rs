@@ -126,6 +126,20 @@ async fn a_call_is_in_flight_on_all_until_it_ends_is_dropped_or_goes_elsewhere()
 }
 
 #[test]
+fn calls_on_an_instance_that_takes_none_any_more_are_calls_too() {
+    for strategy in BY_KEY {
+        let handle = Balance::new(config(strategy, 1.25), endpoints(3)).expect("names of their own").handle();
+        let before = pick(&handle, 12);
+        let owner = before[0].name().to_owned();
+        handle.disable_instance(&owner).expect("it is there");
+        let _after = pick(&handle, 8);
+        let of_others = handle.stats().into_iter().filter(|stats| *stats.name != *owner).map(|stats| stats.active);
+        // Of 20, and two that share them.
+        assert_eq!(of_others.max(), Some(bound(20, 2)), "{strategy}: {:?}", active(&handle));
+    }
+}
+
+#[test]
 fn two_threads_pass_the_bound_by_no_more_than_one() {
     let balance = Balance::new(config(Strategy::ConsistentHash, 1.25), endpoints(4)).expect("names of their own");
     let handle = balance.handle();
@@ -173,6 +187,7 @@ mod bodies {
             .hints_with(|_: &Request<()>| hot())
             .follow::<AtEnd>();
         let handle = balance.handle();
+        handle.add(Endpoint::new("spare", service_fn(answer)).with_enabled(false)).expect("a new name");
         // 1.5 times the half of them; were those that have ended still counted, it would be more.
         for (calls, most) in [(8, 6), (4, 3), (8, 6)] {
             let mut bodies = Vec::new();
@@ -182,5 +197,20 @@ mod bodies {
             let counts = active(&handle);
             assert_eq!((counts.iter().sum::<u64>(), counts.into_iter().max()), (calls, Some(most)));
         }
+        // Those of an instance that takes no calls any more count too.
+        handle.reconfigure(config(Strategy::Maglev, 1.25));
+        let mut bodies = Vec::new();
+        for _ in 0..8 {
+            bodies.push(balance.call(Request::new(())).await.expect("answered").into_body());
+        }
+        let fullest = handle.stats().into_iter().max_by_key(|stats| stats.active).expect("some").name;
+        handle.disable_instance(&fullest).expect("it is there");
+        handle.enable_instance("spare").expect("it is there");
+        for _ in 0..8 {
+            bodies.push(balance.call(Request::new(())).await.expect("answered").into_body());
+        }
+        // Of 16 one of two may have 10; of the 11 that are on those two it would be 7.
+        let most = handle.stats().iter().filter(|stats| stats.enabled).map(|stats| stats.active).max();
+        assert!(most.is_some_and(|most| (8..=10).contains(&most)), "{:?}", active(&handle));
     }
 }

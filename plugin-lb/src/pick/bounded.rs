@@ -51,36 +51,43 @@ impl BoundedLoad {
     ) -> Option<usize> {
         let all = order.clone();
         let first = order.next()?;
+        if !pool.is_first(first) {
+            let best = pool.best()?;
+            return self.among(pool, calls, &all, |index| best.contains(index));
+        }
         // Of those that are enabled some may be down, and then the others have more room than this.
-        if pool.is_first(first) && Room::new(self.most, calls, self.weight).is_in(pool.view(first)) {
+        if Room::new(self.most, calls, self.weight).is_in(pool.view(first)) {
             return Some(first);
         }
-        self.next(pool, calls, all)
+        // Where one is in the very best class no other class matters.
+        self.among(pool, calls, &all, |index| pool.is_first(index))
     }
 
+    /// The same of those that `may` have the call.
     #[cold]
-    fn next<V: View>(
+    fn among<V: View>(
         &self,
         pool: &Pool<'_, V>,
         calls: usize,
-        order: impl Iterator<Item = usize> + Clone,
+        order: &(impl Iterator<Item = usize> + Clone),
+        may: impl Fn(usize) -> bool,
     ) -> Option<usize> {
-        let best = pool.best()?;
-        let (weight, here) = best
-            .indices()
-            .map(|index| pool.view(index))
-            .fold((0, 0), |(weight, here), view| (weight + u64::from(view.weight()), here + view.in_flight()));
-        // Those that began before the load was bounded are counted by their instances alone.
-        let room = Room::new(self.most, calls.max(here), weight);
-        let has_room = |index: &usize| best.contains(*index) && room.is_in(pool.view(*index));
-        let mut last = 0;
-        order
-            .clone()
-            .inspect(|index| last = *index)
-            .find(has_room)
+        let all = || (0..pool.len()).filter(|index| may(*index)).map(|index| pool.view(index));
+        let weight = all().map(|view| u64::from(view.weight())).sum();
+        let next = |room: Room| {
+            let has_room = |index: &usize| may(*index) && room.is_in(pool.view(*index));
+            let mut last = 0;
+            let found = order.clone().inspect(|index| last = *index).find(has_room);
             // An order may end before it has named all.
-            .or_else(|| (last..pool.len()).chain(0..last).find(has_room))
+            found.or_else(|| (last..pool.len()).chain(0..last).find(has_room))
+        };
+        next(Room::new(self.most, calls, weight))
+            // Those that began before the load was bounded are counted by their instances alone, which takes long.
+            .or_else(|| {
+                let here = all().map(View::in_flight).sum();
+                (here > calls).then(|| next(Room::new(self.most, here, weight))).flatten()
+            })
             // Others have taken the last room since it was measured.
-            .or_else(|| order.clone().find(|index| best.contains(*index)))
+            .or_else(|| order.clone().find(|index| may(*index)))
     }
 }
