@@ -19,7 +19,7 @@ use super::{
 use crate::{FaultKind, FoundInstance, Publisher, Source};
 
 /// Finds the instances of a service by a name in DNS. The [page of the module](crate::dns) says what is found, when it
-/// asks again, and what fails.
+/// asks again, and what fails. It runs where tokio has its I/O and its timers.
 ///
 /// ```
 /// use plugin_discovery::dns::{DnsConfig, DnsSource};

@@ -33,6 +33,18 @@ async fn a_name_server_that_cannot_do_aaaa_keeps_nobody_from_the_other_addresses
 }
 
 #[tokio::test]
+async fn that_one_question_has_no_record_says_nothing_of_the_one_that_failed() {
+    let liar = Liar::start(|asked| match asked.of {
+        RecordType::A => Says::Records(Vec::new()),
+        _ => Says::Code(ResponseCode::ServFail),
+    })
+    .await;
+    let discovery = Discovery::start(host(liar.address(), "api.test"));
+    let (kind, message) = fault(&discovery).await;
+    assert_eq!((kind, message.as_str()), (FaultKind::Refused, "api.test (AAAA): Server Failure"));
+}
+
+#[tokio::test]
 async fn what_one_question_does_not_answer_any_more_is_what_it_answered_last() {
     let liar = Liar::start(|asked| addresses(asked, 0, &["10.0.0.1", "fd00::1"])).await;
     let discovery = Discovery::start(host(liar.address(), "api.test"));
