@@ -283,7 +283,7 @@ impl HealthCell {
         // Relaxed: see `set`.
         self.state.store(status.state as u8 | held, Ordering::Relaxed);
         if status.state != present.state {
-            // Release: see `changes`.
+            // Release: see `generation`.
             CHANGES.fetch_add(1, Ordering::Release);
         }
         *present = status;
@@ -296,13 +296,13 @@ impl HealthCell {
     /// use plugin_core::{HealthCell, HealthStatus};
     ///
     /// let cell = HealthCell::default();
-    /// let before = HealthCell::changes();
+    /// let before = HealthCell::generation();
     /// cell.set(HealthStatus::healthy());
-    /// assert_ne!(HealthCell::changes(), before);
+    /// assert_ne!(HealthCell::generation(), before);
     /// ```
     #[must_use]
     #[inline]
-    pub fn changes() -> u64 {
+    pub fn generation() -> u64 {
         // Acquire, with the Release of `store`: who sees the number sees the state that it was counted for.
         CHANGES.load(Ordering::Acquire)
     }

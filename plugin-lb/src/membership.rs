@@ -20,7 +20,7 @@ use crate::{
     meter::Meter,
     outlier::{Counted, Ejection, Known, Outliers},
     pick::{Draw, Tiers, View, is_up, places},
-    slow_start::{SlowStart, Warmth},
+    slow_start::{SlowStart, Warming, Warmth},
     sync::{ArcSwap, Mutex, MutexGuard},
     turns::Turns,
 };
@@ -236,6 +236,12 @@ impl<S> View for Entry<S> {
 
     fn reported_weight(&self, config: &ReportedWeightsConfig, now: Instant) -> Option<f32> {
         self.meter.reported.usable(config, now)
+    }
+}
+
+impl<S> Warming for Entry<S> {
+    fn warmth(&self) -> &Warmth {
+        &self.warmth
     }
 }
 

@@ -9,7 +9,6 @@ use plugin_core::{
 
 use crate::{
     BalanceConfig,
-    membership::Entry,
     pick::{Draw, View},
     sync::{AtomicBool, AtomicU64, Ordering},
 };
@@ -58,9 +57,14 @@ pub(crate) fn part(since: Instant, window: Duration, now: Instant) -> f64 {
     if passed >= window { 1.0 } else { (passed.as_secs_f64() / window.as_secs_f64()).max(LEAST) }
 }
 
+/// An instance that may be warming up.
+pub(crate) trait Warming: View {
+    fn warmth(&self) -> &Warmth;
+}
+
 /// Whether nothing is known against it.
-fn is_well<S>(entry: &Entry<S>) -> bool {
-    matches!(View::health(entry), HealthState::Healthy | HealthState::Unknown)
+fn is_well(entry: &impl Warming) -> bool {
+    matches!(entry.health(), HealthState::Healthy | HealthState::Unknown)
 }
 
 /// Of one snapshot.
@@ -85,14 +89,14 @@ impl SlowStart {
     /// So whatever a strategy goes by, its share is so much of what it would be. Where all are warming up none is passed over for long,
     /// and their shares are as they would be.
     #[inline]
-    pub(crate) fn pick<S>(
+    pub(crate) fn pick<V: Warming>(
         &self,
-        entries: &[Entry<S>],
+        entries: &[V],
         tried: &[InstanceId],
         draw: &impl Draw,
         pick: impl Fn(&[InstanceId]) -> Option<usize>,
     ) -> Option<usize> {
-        let changes = HealthCell::changes();
+        let changes = HealthCell::generation();
         if self.seen.load(Ordering::Relaxed) != changes {
             self.look(entries, changes);
         }
@@ -105,9 +109,9 @@ impl SlowStart {
     }
 
     #[cold]
-    fn pick_warm<S>(
+    fn pick_warm<V: Warming>(
         &self,
-        entries: &[Entry<S>],
+        entries: &[V],
         mut picked: usize,
         draw: &impl Draw,
         pick: impl Fn(&[InstanceId]) -> Option<usize>,
@@ -120,22 +124,22 @@ impl SlowStart {
             return Some(picked);
         }
         let mut entry = entries.get(picked)?;
-        let mut passed = [entry.id; PASSED_OVER];
+        let mut passed = [entry.id(); PASSED_OVER];
         for count in 0..PASSED_OVER {
-            let part = entry.warmth.since().map_or(1.0, |since| part(since, self.window, now));
+            let part = entry.warmth().since().map_or(1.0, |since| part(since, self.window, now));
             #[expect(clippy::cast_precision_loss, reason = "a chance needs no more than fifteen digits")]
             let chance = (draw.ticket() >> 11) as f64 / (1_u64 << 53) as f64;
             if chance < part {
                 break;
             }
-            passed[count] = entry.id;
+            passed[count] = entry.id();
             let Some(other) = pick(&passed[..=count]) else { break };
             // Nobody is passed over for one that is worse, or for one that was passed over itself.
             match entries.get(other) {
                 Some(next) if is_well(next) || !is_well(entry) => entry = next,
                 _ => break,
             }
-            let is_again = passed[..=count].contains(&entry.id);
+            let is_again = passed[..=count].contains(&entry.id());
             picked = other;
             if is_again {
                 break;
@@ -145,10 +149,10 @@ impl SlowStart {
     }
 
     #[cold]
-    fn look<S>(&self, entries: &[Entry<S>], changes: u64) {
+    fn look<V: Warming>(&self, entries: &[V], changes: u64) {
         let mut begins = false;
         for entry in entries {
-            begins |= entry.warmth.look(entry.health_and_up().1);
+            begins |= entry.warmth().look(entry.health_and_up().1);
         }
         if begins {
             self.until.fetch_max(clock::now().saturating_add(self.window).as_nanos(), Ordering::Relaxed);

@@ -156,7 +156,7 @@ impl Tiers {
     /// Counts who is up, where that has changed.
     #[inline]
     fn count<V: View>(&self, views: &[V]) {
-        let changes = HealthCell::changes();
+        let changes = HealthCell::generation();
         if self.standing.is_of(changes) {
             return;
         }
