@@ -47,8 +47,8 @@ pub(crate) enum Picker {
     ReportedWeights(reported_weights::ReportedWeights),
 }
 
-/// Where a strategy draws its numbers from. Each is asked for at most once per pick, and only where it is needed; turns as
-/// often as one is passed over.
+/// Where a strategy draws its numbers from. Each is asked for at most once per pick, and only where it is needed; turns
+/// as often as one is passed over.
 pub(crate) trait Draw {
     /// A number that counts up.
     fn turn(&self) -> u64;
