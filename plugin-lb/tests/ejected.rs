@@ -1,4 +1,5 @@
-//! Ejection at its edges: who is looked at, how it goes together with checks, bodies that fail at their end, and threads.
+//! Ejection at its edges: who is looked at, how it goes together with checks, bodies that fail at their end, and
+//! threads.
 
 use std::{
     sync::{
@@ -59,7 +60,8 @@ impl Gated {
         let always = Arc::new(AtomicBool::new(true));
         let balance = Balance::new(config(outlier), [gated("bad", &well, &gate), gated("good", &always, &gate)]);
         let balance = balance.expect("two names");
-        // The time of the first 64 calls is taken, and then that of one in 32: of those that fail nobody knows when they began.
+        // The time of the first 64 calls is taken, and then that of one in 32: of those that fail nobody knows when
+        // they began.
         for _ in 0..200 {
             balance.clone().oneshot(()).await.expect("well");
         }
@@ -112,8 +114,8 @@ fn gated_never() -> Plain {
     BoxCloneSyncService::new(service_fn(|()| std::future::ready(Ok("new"))))
 }
 
-/// Who is picked of two in 60 picks, where the first is ejected and checks say this of both; and the same for calls that were
-/// tried on the second.
+/// Who is picked of two in 60 picks, where the first is ejected and checks say this of both; and the same for calls
+/// that were tried on the second.
 fn picked(first: HealthState, second: HealthState) -> [[usize; 2]; 2] {
     let cells = [first, second].map(|state| {
         let cell = Arc::new(HealthCell::new(HealthStatus::healthy()));

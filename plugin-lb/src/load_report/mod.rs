@@ -15,13 +15,14 @@ mod tests;
 #[cfg(feature = "http")]
 pub(crate) use headers::of_headers;
 
-/// What a backend says of its load: a report after [ORCA](https://github.com/cncf/xds/blob/main/xds/data/orca/v3/orca_load_report.proto),
-/// the "open request cost aggregation" of gRPC and Envoy.
+/// What a backend says of its load: a report after
+/// [ORCA](https://github.com/cncf/xds/blob/main/xds/data/orca/v3/orca_load_report.proto), the "open request cost
+/// aggregation" of gRPC and Envoy.
 ///
-/// A balancer with the strategy `reported-weights` reads it from responses; see the
-/// [page of the crate](crate#weights-that-backends-report). A backend in Rust says it with
-/// [`to_header_value`](Self::to_header_value) in a header of its HTTP responses, or with [`to_bytes`](Self::to_bytes) in the
-/// trailing metadata of its gRPC answers. Each number is 0.0 until it is set, which says nothing.
+/// A balancer with the strategy `reported-weights` reads it from responses; see the [page of the
+/// crate](crate#weights-that-backends-report). A backend in Rust says it with
+/// [`to_header_value`](Self::to_header_value) in a header of its HTTP responses, or with [`to_bytes`](Self::to_bytes)
+/// in the trailing metadata of its gRPC answers. Each number is 0.0 until it is set, which says nothing.
 ///
 /// ```
 /// use plugin_lb::LoadReport;
@@ -88,8 +89,8 @@ impl LoadReport {
     /// The header of an HTTP response in which [`to_header_value`](Self::to_header_value) stands.
     pub const HEADER: &'static str = "endpoint-load-metrics";
 
-    /// The trailing metadata of a gRPC answer, or the header of a response, in which [`to_bytes`](Self::to_bytes) stand, in
-    /// base64 as all binary metadata.
+    /// The trailing metadata of a gRPC answer, or the header of a response, in which [`to_bytes`](Self::to_bytes)
+    /// stand, in base64 as all binary metadata.
     pub const BINARY_HEADER: &'static str = "endpoint-load-metrics-bin";
 
     /// A report that says nothing yet.
@@ -163,9 +164,9 @@ impl LoadReport {
         self.errors_per_second
     }
 
-    /// The report in a header's value: `TEXT` with `name=value` and commas between, `JSON` with an object, or `BIN` with
-    /// base64, as Envoy reads them. `None` where it is none of these, or one of the numbers cannot be: one that is below
-    /// 0, above 10^12, or not finite. Other names are passed over.
+    /// The report in a header's value: `TEXT` with `name=value` and commas between, `JSON` with an object, or `BIN`
+    /// with base64, as Envoy reads them. `None` where it is none of these, or one of the numbers cannot be: one that is
+    /// below 0, above 10^12, or not finite. Other names are passed over.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let (form, rest) = value.trim().split_once(' ')?;
@@ -203,10 +204,11 @@ impl LoadReport {
         text::write(self)
     }
 
-    /// The weight of a backend with this load: requests for each share of it that is busy, where an error counts as if it
-    /// made the backend `penalty` times as busy. `None` where the report does not say enough, or cannot be.
+    /// The weight of a backend with this load: requests for each share of it that is busy, where an error counts as if
+    /// it made the backend `penalty` times as busy. `None` where the report does not say enough, or cannot be.
     ///
-    /// After gRPC's [A58](https://github.com/grpc/proposal/blob/master/A58-client-side-weighted-round-robin-lb-policy.md).
+    /// After gRPC's
+    /// [A58](https://github.com/grpc/proposal/blob/master/A58-client-side-weighted-round-robin-lb-policy.md).
     #[expect(clippy::cast_possible_truncation, reason = "a weight is compared, and six digits are enough for that")]
     pub(crate) fn weight(&self, penalty: f64) -> Option<f32> {
         if !Field::ALL.into_iter().all(|field| can_be(self.get(field))) {
@@ -219,7 +221,7 @@ impl LoadReport {
         }
         let errors = self.errors_per_second / self.requests_per_second * penalty;
         let weight = (self.requests_per_second / (utilization + errors)) as f32;
-        (weight.is_normal()).then_some(weight)
+        weight.is_normal().then_some(weight)
     }
 
     fn get(&self, field: Field) -> f64 {

@@ -10,8 +10,9 @@ fn report(cpu: f64, qps: f64, eps: f64) -> LoadReport {
 
 /// `cpu_utilization: 0.5, rps_fractional: 100, eps: 2.5`, with `request_cost`, `utilization` and `rps` (which is of
 /// before) in between, as Python's protobuf writes them.
-const BY_OTHERS: &[u8] = b"\x09\x00\x00\x00\x00\x00\x00\xe0\x3f\x18\x64\x22\x0d\x0a\x02db\x11\x00\x00\x00\x00\x00\x00\x00\x40\
-    \x2a\x0d\x0a\x02db\x11\x9a\x99\x99\x99\x99\x99\xb9\x3f\x31\x00\x00\x00\x00\x00\x00\x59\x40\x39\x00\x00\x00\x00\x00\x00\x04\x40";
+const BY_OTHERS: &[u8] = b"\x09\x00\x00\x00\x00\x00\x00\xe0\x3f\x18\x64\
+    \x22\x0d\x0a\x02db\x11\x00\x00\x00\x00\x00\x00\x00\x40\x2a\x0d\x0a\x02db\x11\x9a\x99\x99\x99\x99\x99\xb9\x3f\
+    \x31\x00\x00\x00\x00\x00\x00\x59\x40\x39\x00\x00\x00\x00\x00\x00\x04\x40";
 
 const IN_BASE64: &str = "CQAAAAAAAOA/GGQiDQoCZGIRAAAAAAAAAEAqDQoCZGIRmpmZmZmZuT8xAAAAAAAAWUA5AAAAAAAABEA=";
 
@@ -57,7 +58,7 @@ fn text_has_names_and_values() {
         "TEXT eps:2.5, cpu_utilization:0.5 ,rps_fractional:1e2",
         "TEXT cpu_utilization=0.5,named_metrics.queue=7,rps_fractional=100.0,eps=2.5,utilization.db=0.1",
         r#"JSON {"cpu_utilization":0.5,"rps_fractional":100,"eps":2.5}"#,
-        r#" JSON  { "eps" : "2.5", "cpuUtilization" : 0.5 , "named_metrics":{"a}\"":[1,{"eps":9}]}, "rpsFractional":1e2 } "#,
+        r#" JSON  { "eps" : "2.5", "cpuUtilization" : 0.5 , "named_metrics":{"}\"":[{"eps":9}]}, "rpsFractional":1e2 } "#,
     ] {
         assert_eq!(LoadReport::parse(text), Some(report(0.5, 100.0, 2.5)), "{text}");
     }

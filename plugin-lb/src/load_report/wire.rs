@@ -1,4 +1,5 @@
-//! The message `xds.data.orca.v3.OrcaLoadReport`, as far as it is read: five numbers of 64 bits. All else is passed over.
+//! The message `xds.data.orca.v3.OrcaLoadReport`, as far as it is read: five numbers of 64 bits. All else is passed
+//! over.
 
 use super::{Field, LoadReport};
 
@@ -8,7 +9,8 @@ const BITS_64: u64 = 1;
 const LENGTH: u64 = 2;
 const BITS_32: u64 = 5;
 
-/// Reads a whole message. It holds nothing of what it passes over, so that only the length of the message bounds the work.
+/// Reads a whole message. It holds nothing of what it passes over, so that only the length of the message bounds the
+/// work.
 pub(super) fn read(bytes: &mut impl Iterator<Item = u8>) -> Option<LoadReport> {
     let mut report = LoadReport::new();
     while let Some(first) = bytes.next() {

@@ -13,19 +13,19 @@ use crate::{
 
 /// The weights that hold at present, which the first pick after each period reads anew.
 ///
-/// After gRPC's [A58](https://github.com/grpc/proposal/blob/master/A58-client-side-weighted-round-robin-lb-policy.md), with
-/// its static stride scheduler: each instance is looked at in turn, and takes its turn in as many of [`FULL`] rounds as
-/// its weight is of the largest. The rounds that it takes are evenly spread, and begin elsewhere for each instance, so
-/// that those of the same weight do not come all at once. In any number of rounds an instance is off its share by less than
-/// one call.
+/// After gRPC's [A58](https://github.com/grpc/proposal/blob/master/A58-client-side-weighted-round-robin-lb-policy.md),
+/// with its static stride scheduler: each instance is looked at in turn, and takes its turn in as many of [`FULL`]
+/// rounds as its weight is of the largest. The rounds that it takes are evenly spread, and begin elsewhere for each
+/// instance, so that those of the same weight do not come all at once. In any number of rounds an instance is off its
+/// share by less than one call.
 ///
-/// An instance without a weight has the mean of those that have one; with fewer than two of those all are equal. None counts
-/// for more than ten times the mean or less than a tenth of it, so that a backend which says what cannot be neither takes all
-/// nor has nothing. Of weights from 1 to 40 two turns are looked at for a pick; a hundred where one says that it is without
-/// bounds.
+/// An instance without a weight has the mean of those that have one; with fewer than two of those all are equal. None
+/// counts for more than ten times the mean or less than a tenth of it, so that a backend which says what cannot be
+/// neither takes all nor has nothing. Of weights from 1 to 40 two turns are looked at for a pick; a hundred where one
+/// says that it is without bounds.
 ///
-/// The table is written in place, without a lock and an allocation: each weight is a word by itself, and a pick that finds some
-/// of before and some of after is in proportion to both.
+/// The table is written in place, without a lock and an allocation: each weight is a word by itself, and a pick that
+/// finds some of before and some of after is in proportion to both.
 pub(crate) struct ReportedWeights {
     config: ReportedWeightsConfig,
     /// From 1 to [`FULL`].
@@ -59,8 +59,8 @@ impl ReportedWeights {
 
     #[inline]
     fn next(&self, len: usize, next: impl Fn() -> u64) -> (usize, u64) {
-        // In each round the one with the largest weight takes its turn, so that two rounds are more than enough. No table
-        // is of one moment while it is written, though.
+        // In each round the one with the largest weight takes its turn, so that two rounds are more than enough. No
+        // table is of one moment while it is written, though.
         let mut turn = next();
         for _ in 0..2 * len {
             let index = turn_to_index(turn, len);
@@ -133,8 +133,8 @@ fn scaled(weight: f64, largest: f64) -> u32 {
     (weight / largest * f64::from(FULL)).round().clamp(1.0, f64::from(FULL)) as u32
 }
 
-/// Whether an instance of this weight takes its turn in this round: where the sum of its weight over the rounds comes past
-/// a multiple of [`FULL`].
+/// Whether an instance of this weight takes its turn in this round: where the sum of its weight over the rounds comes
+/// past a multiple of [`FULL`].
 #[inline]
 fn is_taken(weight: u32, index: usize, round: u64) -> bool {
     // The golden ratio as a part of 2^64 spreads what the sums begin with.

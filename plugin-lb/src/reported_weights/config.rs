@@ -18,7 +18,8 @@ use plugin_core::{ConfigError, settings};
 ///     BalanceConfig::builder().with_strategy(Strategy::ReportedWeights).with_reported_weights(weights).build()?;
 /// assert_eq!(config.reported_weights().weight_update_period(), Duration::from_secs(1)); // the default
 ///
-/// let fault = ReportedWeightsConfig::builder().with_weight_update_period(Duration::ZERO).build().expect_err("too often");
+/// let always = ReportedWeightsConfig::builder().with_weight_update_period(Duration::ZERO);
+/// let fault = always.build().expect_err("too often");
 /// assert_eq!(fault.to_string(), "`weight_update_period` must be at least 100ms, and is 0s");
 /// # Ok::<(), plugin_lb::plugin_core::ConfigError>(())
 /// ```
@@ -78,8 +79,8 @@ impl ReportedWeightsConfig {
 pub struct ReportedWeightsConfigBuilder(ReportedWeightsConfig);
 
 impl ReportedWeightsConfigBuilder {
-    /// Sets for how long an instance must report before its weight is used, when it is new, and when its last weight has
-    /// expired. Default: 10 seconds; zero: at once.
+    /// Sets for how long an instance must report before its weight is used, when it is new, and when its last weight
+    /// has expired. Default: 10 seconds; zero: at once.
     pub fn with_blackout_period(mut self, period: Duration) -> Self {
         self.0.blackout_period = period;
         self
@@ -97,8 +98,8 @@ impl ReportedWeightsConfigBuilder {
         self
     }
 
-    /// Sets by how much errors make an instance busier: the share of its requests that fail, times this, is added to its
-    /// utilization. From 0.0, which lets errors count for nothing, to 1000.0. Default: 1.0.
+    /// Sets by how much errors make an instance busier: the share of its requests that fail, times this, is added to
+    /// its utilization. From 0.0, which lets errors count for nothing, to 1000.0. Default: 1.0.
     pub fn with_error_utilization_penalty(mut self, penalty: f64) -> Self {
         self.0.error_utilization_penalty = penalty;
         self

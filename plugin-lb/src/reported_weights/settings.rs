@@ -16,7 +16,8 @@ static TABLE: Table = Table::new(
         Key::new(
             "blackout_period",
             Kind::time_or_zero(),
-            "For how long an instance must report before its weight is used, when it is new or its last weight has expired.",
+            "For how long an instance must report before its weight is used, when it is new or its last weight has \
+             expired.",
         )
         .derived_default("10s"),
         Key::new("weight_expiration_period", Kind::time(), "For how long the last report of an instance holds.")

@@ -179,7 +179,8 @@ proptest! {
         all.iter_mut().zip(busy).for_each(|(fake, busy)| fake.in_flight = busy);
         let best = (0..all.len()).filter_map(|index| class(&all, index, &[], &[])).min();
         let is_best = |index: usize| class(&all, index, &[], &[]) == best;
-        let weight: f64 = (0..all.len()).filter(|index| is_best(*index)).map(|index| f64::from(all[index].weight)).sum();
+        let weights = (0..all.len()).filter(|index| is_best(*index)).map(|index| f64::from(all[index].weight));
+        let weight: f64 = weights.sum();
         let calls: usize = all.iter().map(|fake| fake.in_flight).sum();
         for strategy in BY_KEY {
             let load = Load::new(strategy, all.clone(), most);
