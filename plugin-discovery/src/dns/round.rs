@@ -121,9 +121,8 @@ fn judge(
     let instances = instances(&targets.records, known);
     if instances.is_empty() {
         // What failed may hide some, so that is the stronger word.
-        return Err(failed
-            .or(none)
-            .unwrap_or(Lack { kind: FaultKind::Empty, message: "the service has no target".to_owned() }));
+        let no_target = || Lack { kind: FaultKind::Empty, message: "the service has no target".to_owned() };
+        return Err(failed.or(none).unwrap_or_else(no_target));
     }
     Ok(Found { instances, time_to_live, lack: failed })
 }
