@@ -16,6 +16,8 @@ mod following;
 pub mod fuzzing;
 mod instance;
 mod kept;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod publisher;
 mod running;
 mod settings;
@@ -29,6 +31,10 @@ pub use error::NoInstanceError;
 pub use fault::{Fault, FaultKind};
 pub use following::Following;
 pub use instance::FoundInstance;
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::{
+    AddressFamily, KubernetesAccess, KubernetesConfig, KubernetesConfigBuilder, KubernetesPort, KubernetesSource,
+};
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 pub use publisher::Publisher;
