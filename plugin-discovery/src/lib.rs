@@ -17,7 +17,7 @@ pub mod fuzzing;
 mod instance;
 mod kept;
 #[cfg(feature = "kubernetes")]
-mod kubernetes;
+pub mod kubernetes;
 mod publisher;
 mod running;
 mod settings;
@@ -31,10 +31,6 @@ pub use error::NoInstanceError;
 pub use fault::{Fault, FaultKind};
 pub use following::Following;
 pub use instance::FoundInstance;
-#[cfg(feature = "kubernetes")]
-pub use kubernetes::{
-    AddressFamily, KubernetesAccess, KubernetesConfig, KubernetesConfigBuilder, KubernetesPort, KubernetesSource,
-};
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 pub use publisher::Publisher;

@@ -6,6 +6,8 @@ use plugin_discovery::DiscoveryConfig;
 use plugin_discovery::dns::DnsConfig;
 #[cfg(feature = "file")]
 use plugin_discovery::file::FileConfig;
+#[cfg(feature = "kubernetes")]
+use plugin_discovery::kubernetes::KubernetesConfig;
 use plugin_settings::conform::Conform;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
@@ -34,6 +36,23 @@ fn every_key_of_dns_is_one_in_every_reader() {
 #[test]
 fn every_key_of_a_file_is_one_in_every_reader() {
     let conform = Conform::<FileConfig>::new();
+    conform.readers();
+    conform.written();
+    conform.page(PAGE);
+}
+
+#[cfg(feature = "kubernetes")]
+#[test]
+fn every_key_of_kubernetes_is_one_in_every_reader() {
+    let conform = Conform::<KubernetesConfig>::new()
+        .around("", r#"{"service": "payments"}"#)
+        .around("context", r#"{"service": "payments", "kubeconfig": "/config"}"#)
+        .around("cert_file", r#"{"service": "payments", "key_file": "/key"}"#)
+        .around("key_file", r#"{"service": "payments", "cert_file": "/cert"}"#)
+        .taking("service", &["payments", "a-1"])
+        .taking("namespace", &["shop", "0"])
+        .taking("port", &["grpc", "8080"])
+        .taking("api_server", &["https://10.0.0.1:6443", "https://[fd00::1]/prefix"]);
     conform.readers();
     conform.written();
     conform.page(PAGE);

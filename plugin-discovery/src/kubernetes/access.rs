@@ -25,7 +25,7 @@ const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 /// runs is used: Kubernetes replaces the token of a pod about once an hour.
 ///
 /// ```
-/// use plugin_discovery::{KubernetesAccess, KubernetesConfig};
+/// use plugin_discovery::kubernetes::{KubernetesAccess, KubernetesConfig};
 ///
 /// // In a pod: the default.
 /// let access = KubernetesAccess::in_cluster();

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use plugin_core::{Backoff, ConfigError, Jitter, settings};
 
-use super::{AddressFamily, KubernetesAccess, KubernetesPort};
+use super::{IpPreference, KubernetesAccess, KubernetesPort};
 
 /// Which Service is followed, and how. A value that exists is valid.
 ///
-/// The [page of the crate](crate#kubernetes) has the keys, with their defaults and bounds.
+/// The [page of the crate](crate#settings-of-kubernetes) has the keys, with their defaults and bounds.
 ///
 /// ```
-/// use plugin_discovery::{AddressFamily, KubernetesConfig};
+/// use plugin_discovery::kubernetes::{IpPreference, KubernetesConfig};
 ///
 /// let config = KubernetesConfig::builder("payments")
 ///     .with_namespace("shop")
 ///     .with_port("grpc")
-///     .with_address_family(AddressFamily::PreferIpv6)
+///     .with_families(IpPreference::V6First)
 ///     .build()?;
 /// assert_eq!(config.watch_timeout().as_secs(), 300); // the default
 ///
@@ -30,7 +30,7 @@ pub struct KubernetesConfig {
     pub(super) service: String,
     pub(super) namespace: Option<String>,
     pub(super) port: KubernetesPort,
-    pub(super) family: AddressFamily,
+    pub(super) family: IpPreference,
     pub(super) connect_timeout: Duration,
     pub(super) request_timeout: Duration,
     pub(super) watch_timeout: Duration,
@@ -52,7 +52,7 @@ impl KubernetesConfig {
             service: service.into(),
             namespace: None,
             port: KubernetesPort::Only,
-            family: AddressFamily::default(),
+            family: IpPreference::default(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             watch_timeout: Duration::from_secs(300),
@@ -86,7 +86,7 @@ impl KubernetesConfig {
 
     /// Which addresses are used of a Service that has both families.
     #[must_use]
-    pub fn address_family(&self) -> AddressFamily {
+    pub fn families(&self) -> IpPreference {
         self.family
     }
 
@@ -142,7 +142,7 @@ impl KubernetesConfigBuilder {
     }
 
     /// Sets which addresses are used of a Service that has both families.
-    pub fn with_address_family(mut self, family: AddressFamily) -> Self {
+    pub fn with_families(mut self, family: IpPreference) -> Self {
         self.0.family = family;
         self
     }
@@ -189,7 +189,7 @@ impl KubernetesConfigBuilder {
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds on the [page of the crate](crate#kubernetes), a name is none that Kubernetes takes, or the
+    /// When a value is outside the bounds on the [page of the crate](crate#settings-of-kubernetes), a name is none that Kubernetes takes, or the
     /// URL of the API server cannot be used. No file is looked at: what is wrong with one is a fault of the source.
     pub fn build(self) -> Result<KubernetesConfig, ConfigError> {
         let config = settings::fitting(self.0)?;
@@ -266,7 +266,7 @@ mod tests {
         let seconds = [config.connect_timeout, config.request_timeout, config.watch_timeout, config.silence_timeout];
         assert_eq!(seconds.map(|time| time.as_secs()), [10, 30, 300, 120]);
         assert_eq!((config.backoff.initial().as_secs(), config.backoff.max().as_secs()), (1, 30));
-        assert_eq!((config.port(), config.address_family()), (&KubernetesPort::Only, AddressFamily::PreferIpv4));
+        assert_eq!((config.port(), config.families()), (&KubernetesPort::Only, IpPreference::V4First));
     }
 
     #[test]

@@ -245,6 +245,11 @@ impl Follow {
         let service = &self.config.service;
         match self.slices.found() {
             Found::Set(set) => self.publisher.publish(set),
+            Found::NoEndpoint => {
+                let message =
+                    format!("Service `{service}` has no endpoint that is ready, nor one that ends and still serves");
+                self.publisher.fault(FaultKind::Empty, message);
+            }
             Found::NoSlice => {
                 let message = format!(
                     "Service `{service}` has no EndpointSlice: there is no such Service, or it has no selector"

@@ -14,6 +14,7 @@ mod kubeconfig;
 mod lines;
 mod object;
 mod port;
+mod preference;
 mod query;
 mod settings;
 mod slices;
@@ -23,5 +24,6 @@ mod tls;
 
 pub use access::KubernetesAccess;
 pub use config::{KubernetesConfig, KubernetesConfigBuilder};
-pub use port::{AddressFamily, KubernetesPort};
+pub use port::KubernetesPort;
+pub use preference::IpPreference;
 pub use source::KubernetesSource;

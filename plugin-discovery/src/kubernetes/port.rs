@@ -1,4 +1,4 @@
-//! Which port of the endpoints is called, and which family of addresses.
+//! Which port of the endpoints is called.
 
 use std::fmt;
 
@@ -89,24 +89,6 @@ impl fmt::Display for Shown<'_> {
             Some(other) => write!(f, " ({other})"),
         }
     }
-}
-
-/// Which addresses of a Service with two families are used. Pods of such a Service are listed once in each.
-///
-/// With a preference, the other family is used where the preferred one has nothing that is ready; where neither has, what
-/// ends and still serves is taken in the same order. The two are never mixed, so that no pod counts twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AddressFamily {
-    /// IPv4, else IPv6. The default.
-    #[default]
-    PreferIpv4,
-    /// IPv6, else IPv4.
-    PreferIpv6,
-    /// IPv4 alone.
-    Ipv4,
-    /// IPv6 alone.
-    Ipv6,
 }
 
 #[cfg(test)]

@@ -8,20 +8,16 @@ use plugin_core::{
 };
 
 use super::{
-    AddressFamily, KubernetesAccess, KubernetesConfig, KubernetesConfigBuilder as Builder, KubernetesPort,
+    IpPreference, KubernetesAccess, KubernetesConfig, KubernetesConfigBuilder as Builder, KubernetesPort,
     access::{Place, Token},
 };
 
-const FAMILIES: &[&str] = &["prefer-ipv4", "prefer-ipv6", "ipv4", "ipv6"];
-
-/// A watch is for a time in whole seconds; one that is shorter than this is no watch, and one that is longer serves nobody.
-const WATCH: Kind = Kind::time_in(Duration::from_secs(10), Duration::from_secs(3600));
+/// The API server is told in whole seconds how long a watch lasts.
+const SECONDS: Kind = Kind::time_in(Duration::from_secs(1), Duration::from_secs(3600));
 const TIME: Kind = Kind::time_in(Duration::from_millis(1), Duration::from_secs(3600));
 
-const SILENCE: Kind = Kind::time_in(Duration::from_secs(1), Duration::from_secs(3600));
-
 static TABLE: Table = Table::new(
-    "kubernetes",
+    "discovery.kubernetes",
     "Which Service of Kubernetes is followed, and how.",
     &[
         Key::new("service", Kind::Text, "The name of the Service.").required(),
@@ -34,28 +30,31 @@ static TABLE: Table = Table::new(
         )
         .derived_default("the only one"),
         Key::new(
-            "address_family",
-            Kind::Word(FAMILIES),
+            "families",
+            Kind::Word(IpPreference::NAMES),
             "Which addresses are used of a Service that has both families.",
         )
-        .default("prefer-ipv4"),
+        .default("v4-first"),
         Key::new("kubeconfig", Kind::Path, "The configuration of `kubectl` that says how the API server is reached.")
             .derived_default("what a pod is given"),
         Key::new("context", Kind::Text, "The context of the kubeconfig.").derived_default("its current one"),
         Key::new("api_server", Kind::Text, "The URL of the API server, in place of a kubeconfig."),
         Key::new("ca_file", Kind::Path, "The authorities that are trusted, PEM, and no other."),
         Key::new("token_file", Kind::Path, "A file with the token that is shown. It is read for each request."),
-        Key::new("token", Kind::Secret, "The token that is shown, in place of a file."),
         Key::new("cert_file", Kind::Path, "The client certificate that is shown, with its chain, PEM."),
         Key::new("key_file", Kind::Path, "Its private key, PEM."),
         Key::new("connect_timeout", TIME, "How long a connection may take to come about, its TLS included.")
             .default("10s"),
         Key::new("request_timeout", TIME, "How long one page of a list may take, and a watch to begin.").default("30s"),
-        Key::new("watch_timeout", WATCH, "How long a watch lasts at most; each lasts from half of this to all of it.")
-            .default("5m"),
+        Key::new(
+            "watch_timeout",
+            SECONDS,
+            "How long a watch lasts at most; each lasts from half of this to all of it.",
+        )
+        .default("5m"),
         Key::new(
             "silence_timeout",
-            SILENCE,
+            SECONDS,
             "How long nothing may come of a watch before its connection counts as lost.",
         )
         .default("2m"),
@@ -73,8 +72,8 @@ impl Settings for KubernetesConfig {
         if let Some(port) = values.text("port") {
             builder = builder.with_port(port);
         }
-        if let Some(family) = values.word("address_family") {
-            builder = builder.with_address_family(read_family(family));
+        if let Some(family) = values.word("families").and_then(IpPreference::named) {
+            builder = builder.with_families(family);
         }
         let times: [(&str, fn(Builder, Duration) -> Builder); 4] = [
             ("connect_timeout", Builder::with_connect_timeout),
@@ -100,7 +99,7 @@ impl Settings for KubernetesConfig {
             KubernetesPort::Named(name) => values.with("port", name.clone()),
             KubernetesPort::Number(number) => values.with("port", number.to_string()),
         };
-        values = values.with("address_family", family_name(self.family));
+        values = values.with("families", self.family.name());
         values = match place {
             Place::InCluster => values,
             Place::Kubeconfig { path, context } => {
@@ -128,7 +127,10 @@ fn access(values: &Values) -> Result<KubernetesAccess, ConfigError> {
         (None, None) => KubernetesAccess::in_cluster(),
         (Some(url), None) => KubernetesAccess::at(url),
         (None, Some(path)) => KubernetesAccess::kubeconfig(path),
-        (Some(_), Some(_)) => return Err(not_both("kubeconfig", "api_server", &["api_server"])),
+        (Some(_), Some(_)) => {
+            let problem = "must not be there beside `api_server`";
+            return Err(ConfigError::new("kubeconfig", problem).with_others(&["api_server"]));
+        }
     };
     match (values.text("context"), values.text("kubeconfig")) {
         (Some(context), Some(_)) => access = access.with_context(context),
@@ -142,39 +144,14 @@ fn access(values: &Values) -> Result<KubernetesAccess, ConfigError> {
     if let Some(path) = values.text("ca_file") {
         access = access.with_ca_file(path);
     }
-    access = match (values.text("token"), values.text("token_file")) {
-        (None, None) => access,
-        (Some(token), None) => access.with_token(token),
-        (None, Some(path)) => access.with_token_file(path),
-        (Some(_), Some(_)) => return Err(not_both("token", "token_file", &["token_file"])),
-    };
+    if let Some(path) = values.text("token_file") {
+        access = access.with_token_file(path);
+    }
     match (values.text("cert_file"), values.text("key_file")) {
         (None, None) => Ok(access),
         (Some(cert), Some(key)) => Ok(access.with_client_certificate(cert, key)),
         (Some(_), None) => Err(ConfigError::new("cert_file", "needs `key_file`").with_others(&["key_file"])),
         (None, Some(_)) => Err(ConfigError::new("key_file", "needs `cert_file`").with_others(&["cert_file"])),
-    }
-}
-
-fn not_both(field: &'static str, other: &'static str, others: &'static [&'static str]) -> ConfigError {
-    ConfigError::new(field, format!("must not be there beside `{other}`")).with_others(others)
-}
-
-fn read_family(name: &str) -> AddressFamily {
-    match name {
-        "prefer-ipv6" => AddressFamily::PreferIpv6,
-        "ipv4" => AddressFamily::Ipv4,
-        "ipv6" => AddressFamily::Ipv6,
-        _ => AddressFamily::PreferIpv4,
-    }
-}
-
-fn family_name(family: AddressFamily) -> &'static str {
-    match family {
-        AddressFamily::PreferIpv4 => "prefer-ipv4",
-        AddressFamily::PreferIpv6 => "prefer-ipv6",
-        AddressFamily::Ipv4 => "ipv4",
-        AddressFamily::Ipv6 => "ipv6",
     }
 }
 

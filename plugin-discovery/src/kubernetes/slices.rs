@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    AddressFamily, KubernetesPort,
+    IpPreference, KubernetesPort,
     object::{Endpoint, Object, Port, Usable},
     port::Shown,
 };
@@ -24,7 +24,7 @@ pub(super) const MOST_ENDPOINTS: usize = 200_000;
 #[derive(Debug)]
 pub(super) struct Slices {
     port: KubernetesPort,
-    family: AddressFamily,
+    family: IpPreference,
     slices: BTreeMap<String, Slice>,
     ipv4: Family,
     ipv6: Family,
@@ -60,7 +60,10 @@ pub(super) struct TooMany;
 /// What all slices together say.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
+    /// At least one instance.
     Set(Vec<FoundInstance>),
+    /// There are slices, and no endpoint in them that is to be used.
+    NoEndpoint,
     /// There is no slice.
     NoSlice,
     /// There are endpoints, and none with the port that is wanted: these they have.
@@ -68,7 +71,7 @@ pub(super) enum Found {
 }
 
 impl Slices {
-    pub(super) fn new(port: KubernetesPort, family: AddressFamily) -> Self {
+    pub(super) fn new(port: KubernetesPort, family: IpPreference) -> Self {
         Self { port, family, slices: BTreeMap::new(), ipv4: Family::new(), ipv6: Family::new(), endpoints: 0 }
     }
 
@@ -128,10 +131,10 @@ impl Slices {
             return Found::NoSlice;
         }
         let (first, second) = match self.family {
-            AddressFamily::PreferIpv4 => (&self.ipv4, Some(&self.ipv6)),
-            AddressFamily::PreferIpv6 => (&self.ipv6, Some(&self.ipv4)),
-            AddressFamily::Ipv4 => (&self.ipv4, None),
-            AddressFamily::Ipv6 => (&self.ipv6, None),
+            IpPreference::V4First => (&self.ipv4, Some(&self.ipv6)),
+            IpPreference::V6First => (&self.ipv6, Some(&self.ipv4)),
+            IpPreference::V4 => (&self.ipv4, None),
+            IpPreference::V6 => (&self.ipv6, None),
         };
         let families = || std::iter::once(first).chain(second);
         if let Some(family) = families().find(|family| best(family).any(|claim| claim.usable == Usable::Ready)) {
@@ -143,7 +146,7 @@ impl Slices {
         }
         match self.slices.values().find_map(|slice| slice.other_ports.as_ref()) {
             Some(others) => Found::NoPort(others.clone()),
-            None => Found::Set(Vec::new()),
+            None => Found::NoEndpoint,
         }
     }
 

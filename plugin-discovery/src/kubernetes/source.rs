@@ -12,12 +12,15 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// Follows the endpoints of a Service of Kubernetes: its EndpointSlices are listed once and then watched.
 ///
-/// The [page of the crate](crate#kubernetes) says what a program needs for it, and what happens when something goes wrong.
+/// The [page of the crate](crate#settings-of-kubernetes) says what a program needs for it, and what happens when something goes wrong.
 ///
 /// ```no_run
 /// use std::time::Duration;
 ///
-/// use plugin_discovery::{Discovery, KubernetesConfig, KubernetesSource};
+/// use plugin_discovery::{
+///     Discovery,
+///     kubernetes::{KubernetesConfig, KubernetesSource},
+/// };
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

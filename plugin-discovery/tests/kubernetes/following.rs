@@ -1,6 +1,6 @@
 //! What is listed and watched, and what is published of it.
 
-use plugin_discovery::AddressFamily;
+use plugin_discovery::kubernetes::IpPreference;
 use serde_json::json;
 
 use super::*;
@@ -101,7 +101,7 @@ async fn zones_come_along_and_who_ends_drains_until_nobody_else_is_there() {
 #[tokio::test]
 async fn of_both_families_one_is_published_with_brackets_where_it_has_them() {
     let mut server = ApiServer::start().await;
-    let mut discovery = start(config(&server).with_address_family(AddressFamily::PreferIpv6));
+    let mut discovery = start(config(&server).with_families(IpPreference::V6First));
     let mut v6 = slice("v6", "2", &[ready("fd00::1")]);
     v6["addressType"] = json!("IPv6");
     server.list().await.answer(200, list("10", &[slice("v4", "1", &[ready("10.0.0.1")]), v6])).await;

@@ -11,7 +11,8 @@ mod trust;
 use std::{future::Future, time::Duration};
 
 use plugin_discovery::{
-    Discovery, FaultKind, KubernetesAccess, KubernetesConfig, KubernetesConfigBuilder, KubernetesSource,
+    Discovery, FaultKind,
+    kubernetes::{KubernetesAccess, KubernetesConfig, KubernetesConfigBuilder, KubernetesSource},
 };
 use serde_json::{Value, json};
 use server::{ApiServer, Watch};

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn slices() -> Slices {
-    Slices::new(KubernetesPort::Named("http".to_owned()), AddressFamily::default())
+    Slices::new(KubernetesPort::Named("http".to_owned()), IpPreference::default())
 }
 
 fn slice(name: &str, endpoints: &[Value]) -> Object {
@@ -25,7 +25,11 @@ fn draining(address: &str) -> Value {
 
 /// Each name, with a mark where it drains.
 fn found(slices: &Slices) -> Vec<String> {
-    let Found::Set(set) = slices.found() else { panic!("a set: {:?}", slices.found()) };
+    let set = match slices.found() {
+        Found::Set(set) => set,
+        Found::NoEndpoint => Vec::new(),
+        other => panic!("a set: {other:?}"),
+    };
     let mark = |draining| if draining { " drains" } else { "" };
     set.iter().map(|found| format!("{}{}", found.name(), mark(found.is_draining()))).collect()
 }
@@ -43,7 +47,7 @@ fn the_set_is_that_of_all_slices_and_a_change_of_one_leaves_the_others() {
     assert!(slices.remove("b") && !slices.remove("b"));
     assert_eq!(found(&slices), ["10.0.0.1:80"]);
     assert_eq!(slices.apply(&slice("a", &[])), Ok(true));
-    assert_eq!(slices.found(), Found::Set(Vec::new()), "a slice without endpoints is not the same as no slice");
+    assert_eq!(slices.found(), Found::NoEndpoint, "a slice without endpoints is not the same as no slice");
 }
 
 #[test]
@@ -100,13 +104,13 @@ fn of_two_families_one_is_used_and_the_other_where_that_has_nobody_ready() {
     };
     let (v4, v6) = ([ready("10.0.0.1")], [ready("fd00::1")]);
     let both = |family| families(&v4, &v6, family);
-    assert_eq!(both(AddressFamily::PreferIpv4), ["10.0.0.1:80"]);
-    assert_eq!(both(AddressFamily::PreferIpv6), ["[fd00::1]:80"]);
-    assert_eq!(families(&[], &v6, AddressFamily::PreferIpv4), ["[fd00::1]:80"]);
-    assert_eq!(families(&[draining("10.0.0.1")], &v6, AddressFamily::PreferIpv4), ["[fd00::1]:80"]);
-    assert_eq!(families(&[draining("10.0.0.1")], &[draining("fd00::1")], AddressFamily::PreferIpv4), ["10.0.0.1:80"]);
-    assert!(families(&[], &v6, AddressFamily::Ipv4).is_empty());
-    assert!(families(&v4, &[], AddressFamily::Ipv6).is_empty());
+    assert_eq!(both(IpPreference::V4First), ["10.0.0.1:80"]);
+    assert_eq!(both(IpPreference::V6First), ["[fd00::1]:80"]);
+    assert_eq!(families(&[], &v6, IpPreference::V4First), ["[fd00::1]:80"]);
+    assert_eq!(families(&[draining("10.0.0.1")], &v6, IpPreference::V4First), ["[fd00::1]:80"]);
+    assert_eq!(families(&[draining("10.0.0.1")], &[draining("fd00::1")], IpPreference::V4First), ["10.0.0.1:80"]);
+    assert!(families(&[], &v6, IpPreference::V4).is_empty());
+    assert!(families(&v4, &[], IpPreference::V6).is_empty());
 }
 
 #[test]
@@ -123,7 +127,7 @@ fn a_port_that_no_endpoint_has_is_told_with_those_that_they_have() {
     let mut slices = slices();
     let ports = json!([{"name": "grpc", "port": 50051}, {"port": 53, "protocol": "UDP"}]);
     slices.apply(&with_ports("a", &ports, &[])).expect("few");
-    assert_eq!(slices.found(), Found::Set(Vec::new()), "without endpoints nothing is missed");
+    assert_eq!(slices.found(), Found::NoEndpoint, "without endpoints nothing is missed");
     slices.apply(&with_ports("a", &ports, &[ready("10.0.0.1")])).expect("few");
     assert_eq!(slices.found(), Found::NoPort("`grpc` 50051, one without a name 53 (UDP)".to_owned()));
     slices.apply(&with_ports("b", &Value::Null, &[ready("10.0.0.2")])).expect("few");
