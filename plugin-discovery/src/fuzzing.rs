@@ -1,11 +1,16 @@
 //! The fuzz targets of this crate: what holds for any bytes that one of its decoders is given.
 
+#[cfg(feature = "file")]
 use std::collections::HashSet;
 
+#[cfg(feature = "kubernetes")]
+pub use crate::kubernetes::fuzzing::*;
+#[cfg(feature = "file")]
 use crate::{FoundInstance, file::parse};
 
 /// A file of instances names each once, with a weight in bounds and an address that has a port; what is wrong is said
 /// on one line, with its place.
+#[cfg(feature = "file")]
 pub fn instances_file(bytes: &[u8]) {
     match parse(bytes) {
         Ok(instances) => {
@@ -22,5 +27,5 @@ pub fn instances_file(bytes: &[u8]) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "file"))]
 fuzz_twins::twins!(instances_file);

@@ -11,7 +11,7 @@ mod fault;
 pub mod file;
 mod follower;
 mod following;
-#[cfg(all(any(fuzzing, test), feature = "file"))]
+#[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod instance;

@@ -18,7 +18,7 @@ use super::{
     lines::{LONGEST_LINE, Lines},
     object::{Event, List, Object},
     query::Query,
-    slices::{Found, MOST_ENDPOINTS, Slices, TooMany},
+    slices::{Found, MOST_ENDPOINTS, MOST_SLICES, Slices, TooMany},
     status,
 };
 use crate::{FaultKind, Publisher};
@@ -243,25 +243,23 @@ impl Follow {
     /// Publishes what all slices together say.
     fn say(&self) {
         let service = &self.config.service;
-        match self.slices.found() {
-            Found::Set(set) => self.publisher.publish(set),
-            Found::NoEndpoint => {
-                let message =
-                    format!("Service `{service}` has no endpoint that is ready, nor one that ends and still serves");
-                self.publisher.fault(FaultKind::Empty, message);
-            }
-            Found::NoSlice => {
-                let message = format!(
-                    "Service `{service}` has no EndpointSlice: there is no such Service, or it has no selector"
-                );
-                self.publisher.fault(FaultKind::Absent, message);
-            }
+        let failure = match self.slices.found() {
+            Found::Set(set) => return self.publisher.publish(set),
+            Found::NoEndpoint => Failure::new(
+                FaultKind::Empty,
+                format!("Service `{service}` has no endpoint that is ready, nor one that ends and still serves"),
+            ),
+            Found::NoSlice => Failure::new(
+                FaultKind::Absent,
+                format!("Service `{service}` has no EndpointSlice: there is no such Service, or it has no selector"),
+            ),
             Found::NoPort(others) => {
                 let port = &self.config.port;
                 let message = format!("no endpoint of Service `{service}` has {port}: they have {others}");
-                self.publisher.fault(FaultKind::Absent, message);
+                Failure::new(FaultKind::Absent, message)
             }
-        }
+        };
+        self.publisher.fault(failure.kind, &failure.message);
     }
 
     async fn refused(&self, connection: &Connection, answer: Response<Incoming>) -> Failure {
@@ -282,7 +280,10 @@ fn unreadable(what: &str, cause: &serde_json::Error) -> Failure {
 }
 
 fn too_many() -> Failure {
-    Failure::new(FaultKind::Unreadable, format!("the Service has more than {MOST_ENDPOINTS} endpoints"))
+    Failure::new(
+        FaultKind::Unreadable,
+        format!("the Service has more than {MOST_ENDPOINTS} endpoints or {MOST_SLICES} slices"),
+    )
 }
 
 /// A whole body of at most so many bytes, within the time.

@@ -96,7 +96,7 @@ pub(super) fn read(path: &Path, context: Option<&str>) -> Result<Resolved, Failu
 }
 
 /// `dir` is what paths in it are relative to. The error is a sentence about the file.
-fn resolve(bytes: &[u8], dir: &Path, context: Option<&str>) -> Result<Resolved, String> {
+pub(super) fn resolve(bytes: &[u8], dir: &Path, context: Option<&str>) -> Result<Resolved, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
     // What serde says of a value may show it, and it may be a secret.
     let file: Kubeconfig =

@@ -20,6 +20,12 @@ use crate::FoundInstance;
 /// The most endpoints that are kept of one Service, over all slices.
 pub(super) const MOST_ENDPOINTS: usize = 200_000;
 
+/// The most slices of one Service. Those of the controller have up to 1,000 endpoints each.
+pub(super) const MOST_SLICES: usize = 20_000;
+
+/// How many ports of a slice a fault lists.
+const MOST_PORTS_SHOWN: usize = 20;
+
 /// The slices that are known.
 #[derive(Debug)]
 pub(super) struct Slices {
@@ -53,7 +59,7 @@ struct Claim {
 /// to another.
 type Family = BTreeMap<Arc<str>, Vec<Claim>>;
 
-/// There are more endpoints than [`MOST_ENDPOINTS`].
+/// There are more endpoints than [`MOST_ENDPOINTS`], or more slices than [`MOST_SLICES`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
 
@@ -89,7 +95,8 @@ impl Slices {
             return Ok(false);
         }
         let before = old.map_or(0, |old| old.claims.len());
-        if self.endpoints - before + slice.claims.len() > MOST_ENDPOINTS {
+        let is_one_more = old.is_none() && self.slices.len() >= MOST_SLICES;
+        if is_one_more || self.endpoints - before + slice.claims.len() > MOST_ENDPOINTS {
             return Err(TooMany);
         }
         self.remove(name);
@@ -204,7 +211,7 @@ fn listed(ports: &[Port]) -> String {
         return "no port".to_owned();
     }
     let mut text = String::new();
-    for (at, port) in ports.iter().enumerate() {
+    for (at, port) in ports.iter().take(MOST_PORTS_SHOWN).enumerate() {
         let comma = if at == 0 { "" } else { ", " };
         // Writing to a text does not fail.
         let _ = write!(text, "{comma}{}", Shown(port));

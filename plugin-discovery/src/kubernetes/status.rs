@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use plugin_core::{classify::retry_after, clock, on_one_line};
+use plugin_core::{classify::retry_after, clock};
 
 use super::{failure::Failure, object::Object, query::Query};
 use crate::FaultKind;
@@ -43,7 +43,7 @@ pub(super) fn reported(said: &Object) -> Failure {
 fn with_words(what: String, said: Option<&str>) -> String {
     let Some(said) = said.filter(|said| !said.is_empty()) else { return what };
     let end = said.char_indices().nth(SHOWN).map_or(said.len(), |(at, _)| at);
-    let (shown, more) = (on_one_line(said.get(..end).unwrap_or(said)), if end < said.len() { "…" } else { "" });
+    let (shown, more) = (said.get(..end).unwrap_or(said), if end < said.len() { "…" } else { "" });
     format!("{what}; it says: {shown}{more}")
 }
 

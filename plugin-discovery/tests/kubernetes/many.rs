@@ -17,6 +17,12 @@ fn of_slice(slice: usize, version: usize, first_ready: bool) -> Value {
     super::slice(&format!("payments-{slice:03}"), &version.to_string(), &(0..100).map(endpoint).collect::<Vec<_>>())
 }
 
+/// How long this thread has worked, on which both sides run: that others are at work on the machine does not count.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).expect("seconds"), u32::try_from(time.tv_nsec).expect("nanoseconds"))
+}
+
 #[tokio::test]
 async fn of_ten_thousand_endpoints_a_change_of_one_slice_is_published_within_ten_milliseconds() {
     let mut server = ApiServer::start().await;
@@ -28,17 +34,16 @@ async fn of_ten_thousand_endpoints_a_change_of_one_slice_is_published_within_ten
     let mut times = Vec::new();
     for turn in 0..20 {
         let line = json!({"type": "MODIFIED", "object": of_slice(turn * 5, 11 + turn, false)}).to_string() + "\n";
-        let began = tokio::time::Instant::now();
+        let began = worked();
         watch.bytes(line.as_bytes()).await;
         let set = within(discovery.changed()).await;
-        times.push(began.elapsed());
+        times.push(worked() - began);
         assert_eq!(set.len(), 10_000 - turn - 1);
     }
     times.sort();
+    let [best, middle, worst] = [0, 10, 19].map(|at| times[at]);
     println!(
-        "a change of 100 of 10,000 endpoints, from the socket to the set: {:?} to {:?}, half of them within {:?}",
-        times[0], times[19], times[10]
+        "of 10,000 endpoints a change of one, from a socket to the set: {best:?} to {worst:?}, half of them {middle:?}"
     );
-    // The best of twenty: what a busy machine adds is not the program's.
-    assert!(times[0] < Duration::from_millis(10), "{times:?}");
+    assert!(middle < Duration::from_millis(10), "{times:?}");
 }

@@ -89,3 +89,24 @@ async fn a_file_that_is_missing_is_named() {
     let message = fault(&discovery, FaultKind::Unreadable).await;
     assert!(message.starts_with("/no/such/ca.crt cannot be read"), "{message}");
 }
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_is_spoken_to_without_tls_and_shown_nothing() {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/proxied/", listener.local_addr().expect("an address"));
+    let config = KubernetesConfig::builder("payments").with_access(KubernetesAccess::at(url));
+    let mut discovery = start(config);
+    let (stream, _) = within(listener.accept()).await.expect("a connection");
+    let (mut lines, mut head) = (BufReader::new(stream), String::new());
+    while !head.ends_with("\r\n\r\n") {
+        within(lines.read_line(&mut head)).await.expect("a line");
+    }
+    let path = "/proxied/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=";
+    assert!(head.starts_with(&format!("GET {path}")) && !head.contains("authorization"), "{head}");
+    let body = list("10", &[slice("a", "9", &[ready("10.0.0.1")])]);
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    lines.get_mut().write_all(answer.as_bytes()).await.expect("they listen");
+    assert_eq!(changed(&mut discovery).await, ["10.0.0.1:80"]);
+}
