@@ -1,23 +1,23 @@
 //! Where the API server is, whom it is trusted by, and what it is shown.
 
 use std::{
-    env, fmt, fs,
-    io::Read as _,
+    env,
     path::{Path, PathBuf},
 };
 
-use http::uri::{Scheme, Uri};
 use plugin_core::ConfigError;
 use secrecy::SecretString;
 
-use super::{failure::Failure, kubeconfig};
-use crate::FaultKind;
+use super::{
+    failure::Failure,
+    files::{read_file, read_text, unusable},
+    kubeconfig,
+    resolved::{Resolved, Token},
+    server::Server,
+};
 
 /// Where Kubernetes puts what a pod needs to reach the API server.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-/// The most that is read of a file. A configuration with the certificates of many clusters is far below it.
-const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
 /// How the API server is reached: where it is, which authority vouches for it, and what it is shown.
 ///
@@ -50,25 +50,6 @@ pub(super) enum Place {
     InCluster,
     Kubeconfig { path: PathBuf, context: Option<String> },
     At(String),
-}
-
-/// What is shown in the header `authorization`.
-#[derive(Clone, Default)]
-pub(super) enum Token {
-    #[default]
-    None,
-    Fixed(SecretString),
-    File(PathBuf),
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-            Self::Fixed(_) => f.write_str("[hidden]"),
-            Self::File(path) => path.fmt(f),
-        }
-    }
 }
 
 impl KubernetesAccess {
@@ -171,26 +152,6 @@ impl KubernetesAccess {
     }
 }
 
-/// The access with its files read, but for that of the token.
-#[derive(Debug)]
-pub(super) struct Resolved {
-    pub(super) server: Server,
-    /// The name that the certificate must have, where it is not the host.
-    pub(super) server_name: Option<String>,
-    /// PEM. `None`: the platform's.
-    pub(super) authorities: Option<Vec<u8>>,
-    /// Certificate and key, PEM.
-    pub(super) identity: Option<(Vec<u8>, Vec<u8>)>,
-    pub(super) token: Token,
-    pub(super) namespace: Option<String>,
-}
-
-impl Resolved {
-    pub(super) fn at(server: Server) -> Self {
-        Self { server, server_name: None, authorities: None, identity: None, token: Token::None, namespace: None }
-    }
-}
-
 fn in_cluster(env: impl Fn(&str) -> Option<String>, dir: &Path) -> Result<Resolved, Failure> {
     let var = |name: &str| {
         env(name).filter(|value| !value.is_empty()).ok_or_else(|| {
@@ -209,86 +170,6 @@ fn in_cluster(env: impl Fn(&str) -> Option<String>, dir: &Path) -> Result<Resolv
         namespace: Some(namespace),
         ..Resolved::at(Server { host, port, path: String::new(), is_tls: true })
     })
-}
-
-/// Where an API server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
-    /// An address of IPv6 without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// What stands before each path, without a slash at its end.
-    pub(super) path: String,
-    pub(super) is_tls: bool,
-}
-
-impl Server {
-    /// The error completes a sentence that begins with the URL.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let uri: Uri = url.trim().parse().map_err(|error| format!("must be a URL: {error}"))?;
-        let is_tls = match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTPS => true,
-            Some(scheme) if *scheme == Scheme::HTTP => false,
-            _ => return Err("must begin with `https://`".to_owned()),
-        };
-        let authority = uri.authority().ok_or("must have a host")?;
-        if authority.as_str().contains('@') {
-            return Err("must have no user in it".to_owned());
-        }
-        if uri.query().is_some() {
-            return Err("must have no query".to_owned());
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() {
-            return Err("must have a host".to_owned());
-        }
-        // `authority.port()` takes one that is too large for none.
-        let port = match authority.as_str().strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':')) {
-            Some(port) => port.parse().map_err(|_| "must have a port from 1 to 65535".to_owned())?,
-            None if is_tls => 443,
-            None => 80,
-        };
-        Ok(Self { host, port, path: uri.path().trim_end_matches('/').to_owned(), is_tls })
-    }
-
-    /// Host and port, as the header `host` has them.
-    pub(super) fn authority(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority(), self.path)
-    }
-}
-
-pub(super) fn unusable(message: impl Into<String>) -> Failure {
-    Failure::new(FaultKind::Unreadable, message)
-}
-
-/// A whole file, of which the size is bounded.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
-    read.map_err(|error| unusable(format!("{} cannot be read: {error}", path.display())))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
-        return Err(unusable(format!("{} is larger than {LARGEST_FILE} bytes", path.display())));
-    }
-    Ok(bytes)
-}
-
-/// A file of one word, such as a token. Its end of line is no part of it.
-pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
-    let bytes = read_file(path)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| unusable(format!("{} is no text", path.display())))?;
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(unusable(format!("{} is empty", path.display())));
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]

@@ -18,8 +18,10 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     KubernetesAccess, KubernetesConfig,
-    access::{Resolved, Server, Token, read_text, unusable},
     failure::Failure,
+    files::{Reader, read_text, unusable},
+    resolved::{Resolved, Token},
+    server::Server,
     tls,
 };
 use crate::FaultKind;
@@ -30,6 +32,7 @@ pub(super) struct Connection {
     sender: http1::SendRequest<Empty<Bytes>>,
     place: Place,
     token: Token,
+    files: Reader,
     /// What reads and writes. It ends with this.
     _driver: JoinSet<()>,
 }
@@ -44,36 +47,35 @@ pub(super) struct Place {
 
 impl Connection {
     /// Reads the files of the access, connects, and makes sure of who is there.
-    pub(super) async fn open(config: &KubernetesConfig) -> Result<Self, Failure> {
+    pub(super) async fn open(config: &KubernetesConfig, files: &Reader) -> Result<Self, Failure> {
         let limit = config.connect_timeout;
-        let access = config.access.clone();
-        timeout(limit, Self::connect(access)).await.unwrap_or_else(|_| {
+        timeout(limit, Self::connect(config.access.clone(), files.clone())).await.unwrap_or_else(|_| {
             Err(Failure::new(FaultKind::Unreachable, format!("no connection to the API server within {limit:?}")))
         })
     }
 
-    async fn connect(access: KubernetesAccess) -> Result<Self, Failure> {
-        let (access, tls) = blocking(move || {
+    async fn connect(access: KubernetesAccess, files: Reader) -> Result<Self, Failure> {
+        let read = move || {
             let access = access.resolve()?;
             let tls = if access.server.is_tls { Some(tls::client(&access)?) } else { None };
             Ok((access, tls))
-        })
-        .await?;
+        };
+        let (access, tls) = files.read(read).await?;
         let server = &access.server;
         let stream = TcpStream::connect((server.host.as_str(), server.port)).await;
         let stream = stream.map_err(|error| unreachable(&format!("no connection to {server}"), &error))?;
         keep_alive(&stream);
         match tls {
-            None => Self::greet(stream, access).await,
+            None => Self::greet(stream, access, files).await,
             Some((config, name)) => {
                 let stream = TlsConnector::from(config).connect(name, stream).await;
                 let stream = stream.map_err(|error| unreachable(&format!("no TLS with {server}"), &error))?;
-                Self::greet(stream, access).await
+                Self::greet(stream, access, files).await
             }
         }
     }
 
-    async fn greet<S>(stream: S, access: Resolved) -> Result<Self, Failure>
+    async fn greet<S>(stream: S, access: Resolved, files: Reader) -> Result<Self, Failure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -86,7 +88,7 @@ impl Connection {
             let _ = driver.await;
         });
         let Resolved { server, token, namespace, .. } = access;
-        Ok(Self { sender, place: Place { server, namespace }, token, _driver: tasks })
+        Ok(Self { sender, place: Place { server, namespace }, token, files, _driver: tasks })
     }
 
     /// Whether it may be asked once more.
@@ -135,7 +137,7 @@ impl Connection {
             Token::Fixed(token) => bearer(token.expose_secret()),
             Token::File(path) => {
                 let path = path.clone();
-                bearer(&blocking(move || read_text(&path)).await?)
+                bearer(&self.files.read(move || read_text(&path)).await?)
             }
         }
     }
@@ -155,13 +157,4 @@ fn keep_alive(stream: &TcpStream) {
     // Without it, the bound on silence does the same later.
     let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&probes);
     let _ = stream.set_nodelay(true);
-}
-
-/// Files may be on a disk that is slow: they are read on a thread that may wait.
-async fn blocking<T, F>(read: F) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, Failure> + Send + 'static,
-{
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(unusable(format!("no file was read: {error}"))))
 }

@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    KubernetesConfig,
-    connection::{Connection, Place, too_slow, unreachable},
+    KubernetesConfig, body,
+    connection::{Connection, Place, unreachable},
     failure::Failure,
+    files::Reader,
     lines::{LONGEST_LINE, Lines},
     object::{Event, List, Object},
     query::Query,
@@ -44,6 +44,7 @@ pub(super) struct Follow {
     /// Where a watch begins. `None`: everything is listed first.
     version: Option<String>,
     connection: Option<Connection>,
+    files: Reader,
     /// Which server and namespace `version` is of.
     place: Option<Place>,
     was_of_use: bool,
@@ -62,7 +63,16 @@ enum End {
 impl Follow {
     pub(super) fn new(config: KubernetesConfig, publisher: Publisher) -> Self {
         let slices = Slices::new(config.port.clone(), config.family);
-        Self { config, publisher, slices, version: None, connection: None, place: None, was_of_use: false }
+        Self {
+            config,
+            publisher,
+            slices,
+            version: None,
+            connection: None,
+            files: Reader::default(),
+            place: None,
+            was_of_use: false,
+        }
     }
 
     /// Whether the last try had a watch that was one.
@@ -82,9 +92,11 @@ impl Follow {
     }
 
     async fn list_and_watch(&mut self) -> Result<(), Failure> {
-        let mut connection = match self.connection.take().filter(Connection::is_open) {
+        let kept = self.connection.take().filter(Connection::is_open);
+        let was_kept = kept.is_some();
+        let mut connection = match kept {
             Some(connection) => connection,
-            None => Connection::open(&self.config).await?,
+            None => Connection::open(&self.config, &self.files).await?,
         };
         if self.place.as_ref() != Some(connection.place()) {
             self.version = None;
@@ -96,7 +108,12 @@ impl Follow {
             None => self.list(&mut connection).await?,
         };
         self.version = Some(version.clone());
-        match self.watch(&mut connection, &version).await? {
+        let answer = match self.ask_to_watch(&mut connection, &version).await {
+            // The server has closed it meanwhile, as one that ends does: another may have its place.
+            Err(failure) if was_kept && failure.kind == FaultKind::Unreachable => return Ok(()),
+            answer => answer?,
+        };
+        match self.watch(&connection, answer).await? {
             End::Over => self.connection = Some(connection),
             End::Gone => {
                 self.version = None;
@@ -122,14 +139,14 @@ impl Follow {
             let status = answer.status();
             if status == StatusCode::GONE && !is_whole {
                 // It took too long from page to page. One that has no pages is taken from what holds at one moment.
-                read(answer, LARGEST_REFUSAL, limit).await?;
+                body::read(answer, LARGEST_REFUSAL, limit).await?;
                 (slices, next, is_whole) = (self.slices.cleared(), None, true);
                 continue;
             }
             if status != StatusCode::OK {
                 return Err(self.refused(connection, answer).await);
             }
-            let body = read(answer, LARGEST_PAGE, limit).await?;
+            let body = body::read(answer, LARGEST_PAGE, limit).await?;
             let list: List =
                 serde_json::from_slice(&body).map_err(|error| unreadable("the list of EndpointSlices", &error))?;
             for object in list.items.iter().flatten() {
@@ -147,11 +164,14 @@ impl Follow {
         Err(Failure::new(FaultKind::Unreadable, format!("the list of EndpointSlices has more than {MOST_PAGES} pages")))
     }
 
-    async fn watch(&mut self, connection: &mut Connection, version: &str) -> Result<End, Failure> {
+    async fn ask_to_watch(&self, connection: &mut Connection, version: &str) -> Result<Response<Incoming>, Failure> {
         // Not all at the same time: many programs may have been started together.
         let time = self.config.watch_timeout.mul_f64(0.5 + fastrand::f64() / 2.0);
         let path = query(&self.config, connection).watch(version, time);
-        let answer = connection.get(&path, self.config.request_timeout).await?;
+        connection.get(&path, self.config.request_timeout).await
+    }
+
+    async fn watch(&mut self, connection: &Connection, answer: Response<Incoming>) -> Result<End, Failure> {
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::GONE => return Ok(End::Gone),
@@ -265,7 +285,7 @@ impl Follow {
     async fn refused(&self, connection: &Connection, answer: Response<Incoming>) -> Failure {
         let (status, headers) = (answer.status(), answer.headers().clone());
         // Who refuses and does not say why has refused.
-        let body = read(answer, LARGEST_REFUSAL, self.config.request_timeout).await.unwrap_or_default();
+        let body = body::read(answer, LARGEST_REFUSAL, self.config.request_timeout).await.unwrap_or_default();
         status::refused(status, &headers, &body, &query(&self.config, connection))
     }
 }
@@ -284,22 +304,4 @@ fn too_many() -> Failure {
         FaultKind::Unreadable,
         format!("the Service has more than {MOST_ENDPOINTS} endpoints or {MOST_SLICES} slices"),
     )
-}
-
-/// A whole body of at most so many bytes, within the time.
-async fn read(answer: Response<Incoming>, most: usize, limit: Duration) -> Result<Bytes, Failure> {
-    let whole = async {
-        let (mut body, mut bytes) = (answer.into_body(), BytesMut::new());
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| unreachable("an answer of the API server was cut off", &error))?;
-            let piece = frame.into_data().unwrap_or_default();
-            if bytes.len() + piece.len() > most {
-                let message = format!("an answer of the API server is longer than {most} bytes");
-                return Err(Failure::new(FaultKind::Unreadable, message));
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes.freeze())
-    };
-    timeout(limit, whole).await.unwrap_or_else(|_| Err(too_slow(limit)))
 }

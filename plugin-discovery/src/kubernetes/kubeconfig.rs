@@ -9,8 +9,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    access::{Resolved, Server, Token, read_file, unusable},
     failure::Failure,
+    files::{read_file, unusable},
+    resolved::{Resolved, Token},
+    server::Server,
 };
 
 /// How deep lists and maps may be in each other.

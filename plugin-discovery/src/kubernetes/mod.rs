@@ -79,9 +79,11 @@
 //! makes (`exec` in a kubeconfig), and proxies.
 
 mod access;
+mod body;
 mod config;
 mod connection;
 mod failure;
+mod files;
 mod follow;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
@@ -91,6 +93,8 @@ mod object;
 mod port;
 mod preference;
 mod query;
+mod resolved;
+mod server;
 mod settings;
 mod slices;
 mod source;

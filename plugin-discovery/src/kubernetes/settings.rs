@@ -9,7 +9,7 @@ use plugin_core::{
 
 use super::{
     IpPreference, KubernetesAccess, KubernetesConfig, KubernetesConfigBuilder as Builder, KubernetesPort,
-    access::{Place, Token},
+    access::Place, resolved::Token,
 };
 
 /// The API server is told in whole seconds how long a watch lasts.

@@ -5,10 +5,7 @@ use std::{error::Error, sync::Arc};
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 
-use super::{
-    access::{Resolved, unusable},
-    failure::Failure,
-};
+use super::{failure::Failure, files::unusable, resolved::Resolved};
 use crate::FaultKind;
 
 /// The settings of TLS, and the name that the certificate must have.

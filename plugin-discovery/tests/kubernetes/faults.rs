@@ -293,3 +293,17 @@ async fn what_is_told_of_a_line_that_is_none_has_a_bound_and_is_one_line() {
     let message = fault(&discovery, FaultKind::Unreadable).await;
     assert!(message.len() < 4096 && !message.contains('\n'), "{} bytes", message.len());
 }
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_between_two_watches_is_no_fault() {
+    let mut server = ApiServer::start().await;
+    let (mut discovery, watch) = watched(&mut server, &["10.0.0.1"]).await;
+    watch.end().await;
+    let asked = server.watch("10").await;
+    assert_eq!(asked.connection, 1);
+    drop(asked);
+    let asked = server.watch("10").await;
+    assert_eq!((asked.connection, discovery.fault()), (2, None));
+    asked.begin().await.event("ADDED", &slice("b", "11", &[ready("10.0.0.2")])).await;
+    assert_eq!(changed(&mut discovery).await.len(), 2);
+}

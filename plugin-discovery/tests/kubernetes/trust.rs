@@ -1,6 +1,6 @@
 //! Who is trusted, and what is shown.
 
-use server::{Authority, tls};
+use server::{Authority, skip, tls};
 
 use super::*;
 
@@ -108,5 +108,29 @@ async fn a_proxy_on_this_machine_is_spoken_to_without_tls_and_shown_nothing() {
     let body = list("10", &[slice("a", "9", &[ready("10.0.0.1")])]);
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     lines.get_mut().write_all(answer.as_bytes()).await.expect("they listen");
+    assert_eq!(changed(&mut discovery).await, ["10.0.0.1:80"]);
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_come_holds_up_one_thread_however_often_it_is_tried() {
+    let mut server = ApiServer::start().await;
+    // Opening it waits for somebody who writes.
+    let token = server.authority.path("token");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &token, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).expect("a pipe");
+    let access =
+        KubernetesAccess::at(server.url()).with_ca_file(server.authority.path("ca.crt")).with_token_file(&token);
+    let limit = Duration::from_secs(30);
+    let mut discovery = start(config(&server).with_access(access).with_request_timeout(limit));
+    // It waits for the file once it is connected.
+    assert!(server.asked_within(Duration::from_millis(200)).await.is_none());
+    skip(limit).await;
+    assert_eq!(fault(&discovery, FaultKind::Unreachable).await, "the API server gave no answer within 30s");
+    skip(limit).await;
+    assert!(fault(&discovery, FaultKind::Unreadable).await.contains("are still being read"));
+    let write = tokio::task::spawn_blocking(move || std::fs::write(token, "late"));
+    within(write).await.expect("no panic").expect("it is read");
+    std::fs::remove_file(server.authority.path("token")).expect("it is there");
+    server.authority.write("token", "abc");
+    server.list().await.answer(200, list("10", &[slice("a", "9", &[ready("10.0.0.1")])])).await;
     assert_eq!(changed(&mut discovery).await, ["10.0.0.1:80"]);
 }

@@ -2,45 +2,6 @@ use std::fs;
 
 use super::*;
 
-fn server(url: &str) -> Result<(String, u16, String, bool), String> {
-    Server::parse(url).map(|server| (server.host, server.port, server.path, server.is_tls))
-}
-
-#[test]
-fn a_url_says_where_and_whether_with_tls() {
-    let read = |url| server(url).expect("a URL");
-    assert_eq!(read("https://10.0.0.1:6443"), ("10.0.0.1".to_owned(), 6443, String::new(), true));
-    assert_eq!(read(" https://[fd00::1]/ "), ("fd00::1".to_owned(), 443, String::new(), true));
-    assert_eq!(
-        read("https://a.example/k8s/clusters/c-1/"),
-        ("a.example".to_owned(), 443, "/k8s/clusters/c-1".to_owned(), true)
-    );
-    assert_eq!(read("http://127.0.0.1:8001"), ("127.0.0.1".to_owned(), 8001, String::new(), false));
-    let six = Server::parse("https://[fd00::1]:6443/x").expect("a URL");
-    assert_eq!(
-        (six.authority(), six.to_string()),
-        ("[fd00::1]:6443".to_owned(), "https://[fd00::1]:6443/x".to_owned())
-    );
-}
-
-#[test]
-fn a_url_that_cannot_be_used_is_refused_with_the_reason() {
-    for (url, says) in [
-        ("", "must be a URL"),
-        ("10.0.0.1:6443", "must begin with `https://`"),
-        ("/x", "must begin with `https://`"),
-        ("ftp://a", "must begin with `https://`"),
-        ("https://me:secret@a", "must have no user in it"),
-        ("https://a?b=c", "must have no query"),
-        ("https://a:99999", "must "),
-        ("https://", "must "),
-    ] {
-        let problem = server(url).expect_err(url);
-        assert!(problem.starts_with(says), "{url}: {problem}");
-        assert!(!problem.contains("secret"), "{problem}");
-    }
-}
-
 #[test]
 fn a_pod_has_it_from_its_environment_and_its_service_account() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -95,14 +56,4 @@ fn nothing_is_shown_to_a_server_that_is_not_on_tls_though_a_kubeconfig_says_so()
     fs::write(&path, text).expect("a file");
     let failure = KubernetesAccess::kubeconfig(&path).resolve().expect_err("no TLS");
     assert!(failure.message.starts_with("http://a:80 is shown no token"), "{}", failure.message);
-}
-
-#[test]
-fn a_file_of_one_word_is_that_word_and_an_empty_one_is_refused() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("token");
-    for (bytes, read) in [(&b"abc\n"[..], Some("abc")), (b" \n", None), (b"\xff", None)] {
-        fs::write(&path, bytes).expect("a file");
-        assert_eq!(read_text(&path).ok().as_deref(), read);
-    }
 }
