@@ -142,3 +142,18 @@ async fn dropping_the_discovery_ends_the_watch() {
     drop(discovery);
     assert!(watch.is_closed().await);
 }
+
+#[tokio::test]
+async fn a_bookmark_says_that_what_was_found_still_holds() {
+    let mut server = ApiServer::start().await;
+    let (discovery, mut watch) = watched(&mut server, &["10.0.0.1"]).await;
+    server::skip(10 * MINUTE).await;
+    assert!(discovery.age().is_some_and(|age| age >= 10 * MINUTE));
+    watch.event("BOOKMARK", &json!({"metadata": {"resourceVersion": "55"}})).await;
+    within(async {
+        while discovery.age().is_some_and(|age| age > MINUTE) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

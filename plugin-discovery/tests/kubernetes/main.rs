@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use server::{ApiServer, Watch};
 
 const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Nothing in these tests may hang. It is a time of the machine: the clock is set forward where something is to be waited for.
 async fn within<F: Future>(work: F) -> F::Output {

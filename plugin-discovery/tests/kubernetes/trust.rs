@@ -134,3 +134,28 @@ async fn a_file_that_does_not_come_holds_up_one_thread_however_often_it_is_tried
     server.list().await.answer(200, list("10", &[slice("a", "9", &[ready("10.0.0.1")])])).await;
     assert_eq!(changed(&mut discovery).await, ["10.0.0.1:80"]);
 }
+
+#[tokio::test]
+async fn a_kubeconfig_that_is_changed_to_another_place_begins_with_a_list() {
+    let mut server = ApiServer::start().await;
+    let text = |namespace: &str| {
+        format!(
+            "{{current-context: a, contexts: [{{name: a, context: {{cluster: a, namespace: {namespace}}}}}], \
+             clusters: [{{name: a, cluster: {{server: '{}', certificate-authority: ca.crt}}}}]}}",
+            server.url()
+        )
+    };
+    let (first, second) = (text("first"), text("second"));
+    let path = server.authority.write("config", &first);
+    let config = KubernetesConfig::builder("payments").with_access(KubernetesAccess::kubeconfig(path));
+    let mut discovery = start(config.with_connect_timeout(HOUR).with_request_timeout(HOUR));
+    server.list().await.answer(200, list("10", &[slice("a", "9", &[ready("10.0.0.1")])])).await;
+    let mut watch = server.watch("10").await.begin().await;
+    watch.event("ADDED", &slice("b", "11", &[ready("10.0.0.2")])).await;
+    within(async { while changed(&mut discovery).await.len() < 2 {} }).await;
+    server.authority.write("config", &second);
+    drop(watch);
+    let asked = server.list().await;
+    assert_eq!(asked.path, "/apis/discovery.k8s.io/v1/namespaces/second/endpointslices");
+    assert_eq!(names(&discovery), ["10.0.0.1:80", "10.0.0.2:80"]);
+}
