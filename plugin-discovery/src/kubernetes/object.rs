@@ -121,6 +121,7 @@ mod tests {
         let gone = |json: &str| serde_json::from_str::<Event>(json).expect("an event").object.is_gone();
         assert!(gone(r#"{"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}"#));
         assert!(gone(r#"{"type": "ERROR", "object": {"reason": "Gone"}}"#));
+        assert!(gone(r#"{"type": "ERROR", "object": {"code": 410}}"#));
         assert!(!gone(r#"{"type": "ERROR", "object": {"code": 500, "reason": "InternalError"}}"#));
     }
 }

@@ -146,7 +146,9 @@ async fn dropping_the_discovery_ends_the_watch() {
 #[tokio::test]
 async fn a_bookmark_says_that_what_was_found_still_holds() {
     let mut server = ApiServer::start().await;
-    let (discovery, mut watch) = watched(&mut server, &["10.0.0.1"]).await;
+    let (mut discovery, mut watch) = watched(&mut server, &["10.0.0.1"]).await;
+    watch.event("ADDED", &slice("b", "11", &[ready("10.0.0.2")])).await;
+    assert_eq!(changed(&mut discovery).await.len(), 2);
     server::skip(10 * MINUTE).await;
     assert!(discovery.age().is_some_and(|age| age >= 10 * MINUTE));
     watch.event("BOOKMARK", &json!({"metadata": {"resourceVersion": "55"}})).await;
