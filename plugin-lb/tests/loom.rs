@@ -1,8 +1,9 @@
-//! The interleavings of two threads, as loom sees them: `RUSTFLAGS="--cfg loom" cargo test -p plugin-lb --test loom --release`.
+//! The interleavings of two threads, as loom sees them: `RUSTFLAGS="--cfg loom" cargo test -p plugin-lb --test loom
+//! --release`.
 //!
-//! The models go through the public face, so that they hold for what is really run: the words of an ejection, the lock under
-//! which it is decided, the turns, the scores and the snapshots. Leases and lanes are plugin-core's own; `tests/shuttle.rs` has
-//! more threads, and some of the schedules.
+//! The models go through the public face, so that they hold for what is really run: the words of an ejection, the lock
+//! under which it is decided, the turns, the scores and the snapshots. Leases and lanes are plugin-core's own;
+//! `tests/shuttle.rs` has more threads, and some of the schedules.
 #![cfg(loom)]
 
 use std::{sync::Arc, time::Duration};
@@ -34,7 +35,8 @@ fn config(failures: u32, ejection_time: Duration) -> BalanceConfig {
     BalanceConfig::builder().with_strategy(Strategy::RoundRobin).with_outlier(outlier).build().expect("valid")
 }
 
-/// Of two in turn. So many failures eject; for a nanosecond it is over when the clock is read again, which is real here.
+/// Of two in turn. So many failures eject; for a nanosecond it is over when the clock is read again, which is real
+/// here.
 fn two(failures: u32, ejection_time: Duration) -> (Balance<()>, Handle) {
     let endpoints = ["a", "b"].map(|name| Endpoint::new(name, ()));
     let balance = Balance::new(config(failures, ejection_time), endpoints).expect("two names");

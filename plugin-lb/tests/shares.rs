@@ -1,5 +1,6 @@
-//! Shares and keys through the balancer as it is used, at sizes that the tests of each strategy have not: chi-square on what is
-//! drawn, what moves on a ring and in a table when instances join and leave, and Maglev beside the algorithm of its paper.
+//! Shares and keys through the balancer as it is used, at sizes that the tests of each strategy have not: chi-square on
+//! what is drawn, what moves on a ring and in a table when instances join and leave, and Maglev beside the algorithm of
+//! its paper.
 
 use std::{
     collections::HashMap,
@@ -157,8 +158,8 @@ fn of_a_thousand_instances_that_fail_together_others_keep_as_many_keys_as_in_the
 
 #[test]
 fn the_load_of_a_ring_varies_by_about_a_twelfth() {
-    let handle = equal(Strategy::ConsistentHash, 100);
     const KEYS: u64 = 200_000;
+    let handle = equal(Strategy::ConsistentHash, 100);
     (0..KEYS).for_each(|key| drop(handle.pick(&Hints::new().with_affinity(key)).expect("one")));
     let mean = KEYS as f64 / 100.0;
     let variance = handle.stats().iter().map(|stats| (stats.total as f64 / mean - 1.0).powi(2)).sum::<f64>() / 100.0;

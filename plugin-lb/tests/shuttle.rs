@@ -1,8 +1,9 @@
-//! Many threads in schedules that are drawn: `RUSTFLAGS="--cfg shuttle" cargo test -p plugin-lb --test shuttle --release`.
+//! Many threads in schedules that are drawn: `RUSTFLAGS="--cfg shuttle" cargo test -p plugin-lb --test shuttle
+//! --release`.
 //!
 //! loom looks at every interleaving and so at small models; here four threads do what programs do to a balancer, for
-//! `SHUTTLE_SCHEDULES` schedules (2,000 where that is not set). What a schedule draws is drawn by shuttle, so that one that fails
-//! can be run again by what it prints. Time is a machine's that a thread moves now and then.
+//! `SHUTTLE_SCHEDULES` schedules (2,000 where that is not set). What a schedule draws is drawn by shuttle, so that one
+//! that fails can be run again by what it prints. Time is a machine's that a thread moves now and then.
 #![cfg(shuttle)]
 
 use std::{cell::RefCell, collections::BTreeSet, sync::Arc, time::Duration};

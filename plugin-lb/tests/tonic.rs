@@ -1,4 +1,5 @@
-//! Over tonic's channels, which are ready also where nobody listens: beside tonic's own `Channel::balance_list`, on real servers.
+//! Over tonic's channels, which are ready also where nobody listens: beside tonic's own `Channel::balance_list`, on
+//! real servers.
 #![cfg(feature = "channel")]
 
 #[path = "../../plugin-core/tests/servers/grpc.rs"]
@@ -40,7 +41,8 @@ impl Killable {
         Self { runtime, address }
     }
 
-    /// Ends it, and waits until nobody listens there and its connections are closed: what it was given is lost, whoever balances.
+    /// Ends it, and waits until nobody listens there and its connections are closed: what it was given is lost, whoever
+    /// balances.
     async fn kill(self) {
         let runtime = self.runtime;
         tokio::task::spawn_blocking(move || runtime.shutdown_timeout(LIMIT)).await.expect("no panic");

@@ -11,7 +11,8 @@ Usage: cargo xtask <command>
   check [--list] [--only STEP]... [--skip STEP]...   the quick half of test: nothing is executed
   tidy  [--list] [--only STEP]... [--skip STEP]...   circles, repeats, words, examples: what is lacking
   soak  [FILTER]                                     the long tests, those with `soak` in their name; without FILTER
-                                                     the instructions of each call too (`bench --check`)
+                                                     the models under shuttle, and the instructions of each call
+                                                     too (`bench --check`)
   bench [FILTER] [--quick | --check] [--write]       measure, or count instructions; see benches/README.md
   fuzz  [TARGET] [--seconds N]                       every decoder on any bytes, 10 s each
   judge [NAME] [--write]                             programs of others, as clients and as servers

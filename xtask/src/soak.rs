@@ -1,5 +1,5 @@
-//! `cargo xtask soak`: the tests that are marked `#[ignore = "soak: ..."]` and have `soak` in their name, the models under shuttle in
-//! many schedules, and the instructions that a call takes.
+//! `cargo xtask soak`: the tests that are marked `#[ignore = "soak: ..."]` and have `soak` in their name, the models
+//! under shuttle in many schedules, and the instructions that a call takes.
 
 use crate::bench;
 use crate::models;

@@ -17,8 +17,9 @@ use crate::harness::{Echo, Group, call_now, echo};
 
 pub(super) const GROUP: GroupEntry = GroupEntry {
     name: "peers-of-balance",
-    about: "Balancers beside their peers, over so many instances that answer at once. Ours, pingora's ring and the buffer are shared \
-            by both threads; tower's balancers cannot be shared without that buffer and its task, so each thread has one of its own.",
+    about: "Balancers beside their peers, over so many instances that answer at once. Ours, and pingora's ring, are shared by \
+            both threads; tower's balancers cannot be shared without a buffer and its task, so each thread has one of its \
+            own. The buffer has one thread, on which its task runs too.",
     peers: &["tower", "pingora-ketama", "tower-resilience-outlier"],
     rows,
 };
@@ -31,9 +32,9 @@ fn rows(group: &mut Group) {
     ejecting(group);
     by_key(group);
     group.note(
-        "A row `by key` looks a key up that is another one in each call; ours also counts the call in flight until it is done, and \
-         keeps statistics. pingora-ketama is the ring that pingora-load-balancing picks by. That crate itself is left out: it depends on \
-         `serde_yaml`, which is deprecated and banned here, and on what is under CC0.",
+        "A row `by key` looks a key up that is another one in each call; ours also counts the call in flight until it is \
+         done, and keeps statistics. pingora-ketama is the ring that pingora-load-balancing picks by. That crate itself is \
+         left out: it depends on `serde_yaml`, which is deprecated and banned here, and on what is under CC0.",
     );
 }
 

@@ -1,5 +1,5 @@
-//! Every strategy in the same worlds: one instance is new, slow, failing, hanging or dead, or all are alike. What is promised of
-//! shares is asserted, and the page that says what to pick is written from the same runs.
+//! Every strategy in the same worlds: one instance is new, slow, failing, hanging or dead, or all are alike. What is
+//! promised of shares is asserted, and the page that says what to pick is written from the same runs.
 
 mod page;
 mod plot;

@@ -1,4 +1,5 @@
-//! `docs/balancing.md` and its pictures: what the tables and the drawings are, and whether those of the repository are these.
+//! `docs/balancing.md` and its pictures: what the tables and the drawings are, and whether those of the repository are
+//! these.
 
 use std::{fmt::Write, fs, path::PathBuf};
 

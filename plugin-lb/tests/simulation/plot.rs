@@ -41,8 +41,8 @@ pub(crate) fn svg(scenario: &Scenario, rows: &[Row]) -> String {
     let panels = panels(scenario);
     let (width, height) = (NAMES + panels.len() * (PANEL + GAP), TOP + rows.len() * ROW + 12);
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
-         font-family=\"sans-serif\" font-size=\"12\" role=\"img\">\n<title>{}</title>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\" role=\"img\">\n<title>{}</title>\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n",
         scenario.name,
     );

@@ -55,8 +55,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "A cold start",
             file: "cold-start",
-            about: "Nine instances are joined by a tenth after 8 s, which takes five times as long for each call in its first \
-                    five seconds. Latency and shares are those of these five.",
+            about: "Nine instances are joined by a tenth after 8 s, which takes five times as long for each call in its \
+                    first five seconds. Latency and shares are those of these five.",
             world: World {
                 last_joins: Some(MIDDLE),
                 ..world(10, |number, at| {
@@ -101,8 +101,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "One of ten dies",
             file: "dies",
-            about: "After 8 s one of ten is gone: what it was working on is lost, and nobody listens where it was. Latency and shares are \
-                    those of the 8 s from there.",
+            about: "After 8 s one of ten is gone: what it was working on is lost, and nobody listens where it was. \
+                    Latency and shares are those of the 8 s from there.",
             world: world(10, |number, at| if number == 4 && at >= MIDDLE { Refuse } else { Work(MEAN, Much) }),
             odd: Some((4, "the dead one")),
             of: MIDDLE..OF_TEN,

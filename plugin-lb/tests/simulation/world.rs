@@ -1,10 +1,10 @@
 //! A balancer over instances that exist in a simulation alone, and callers who do not wait for one another.
 //!
-//! What is simulated is the world around the balancer; the balancer and its guards are those of the crate. Time is tokio's paused
-//! clock, which goes on to the next event as soon as nobody has anything to do, so a minute takes a moment. The balancer reads a
-//! clock that is moved with it from the same moment in each run: estimates count time in ticks, and where these begin would
-//! else be chance. All that is random comes from seeds, and every strategy is given the same calls: the same arrivals, the
-//! same work in each of them, the same keys.
+//! What is simulated is the world around the balancer; the balancer and its guards are those of the crate. Time is
+//! tokio's paused clock, which goes on to the next event as soon as nobody has anything to do, so a minute takes a
+//! moment. The balancer reads a clock that is moved with it from the same moment in each run: estimates count time in
+//! ticks, and where these begin would else be chance. All that is random comes from seeds, and every strategy is given
+//! the same calls: the same arrivals, the same work in each of them, the same keys.
 
 use std::{
     cell::RefCell,
