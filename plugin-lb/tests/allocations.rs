@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 use plugin_core::{Call, PluginError, Reply};
 use plugin_lb::{
-    Balance, BalanceConfig, Endpoint, Hints, MirrorConfig, MirrorLayer, Strategy, TrafficSplit, TrafficSplitConfig,
+    Balance, BalanceConfig, Endpoint, Hints, LoadReport, MirrorConfig, MirrorLayer, Strategy, TrafficSplit,
+    TrafficSplitConfig,
 };
 use tower::Layer;
 use tower_service::Service;
@@ -95,4 +96,25 @@ fn a_call_that_is_not_copied_allocates_nothing() {
     let layer = MirrorLayer::new(config, Echo).for_calls();
     assert_eq!(allocations_of(&mut layer.layer(Echo), None), 0);
     assert_eq!((layer.handle().stats().mirrored, layer.handle().stats().dropped), (0, 0));
+}
+
+#[test]
+fn neither_does_the_reading_of_a_load_report() {
+    let handle = Balance::new(BalanceConfig::new(Strategy::ReportedWeights), [Endpoint::new("a", Echo)]);
+    let handle = handle.expect("one name").handle();
+    let message = LoadReport::new().with_cpu_utilization(0.5).with_requests_per_second(100.0).to_bytes();
+    let read = || {
+        let forms = [
+            LoadReport::parse("TEXT cpu_utilization=0.5,rps_fractional=100"),
+            LoadReport::parse(r#"JSON {"cpu_utilization":0.5,"named_metrics":{"a":[1]},"rps_fractional":100}"#),
+            LoadReport::parse("BIN CQAAAAAAAOA/MQAAAAAAAFlA"),
+            LoadReport::from_bytes(&message),
+        ];
+        for report in forms {
+            handle.report("a", &report.expect("a report")).expect("it is there");
+        }
+    };
+    read();
+    assert_eq!(allocation_counter::measure(read).count_total, 0);
+    assert_eq!(handle.get("a").and_then(|stats| stats.reported_weight), Some(200.0));
 }

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::LoadReport;
+use super::report::LoadReport;
 
 /// The report in these headers or trailers, where there is one that can be read.
 pub(crate) fn of_headers(headers: &HeaderMap) -> Option<LoadReport> {

@@ -1,6 +1,6 @@
 //! `JSON {"cpu_utilization": 0.3}`, under the names of the message or those that Protocol Buffers make of them in JSON.
 
-use super::{Field, LoadReport};
+use super::report::{Field, LoadReport};
 
 /// What stands in a member of the object.
 enum Member<'t> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Field, LoadReport};
+use super::report::{Field, LoadReport};
 
 pub(super) fn read(text: &str) -> Option<LoadReport> {
     text.split(',').try_fold(LoadReport::new(), |report, pair| {

@@ -1,7 +1,7 @@
 //! The message `xds.data.orca.v3.OrcaLoadReport`, as far as it is read: five numbers of 64 bits. All else is passed
 //! over.
 
-use super::{Field, LoadReport};
+use super::report::{Field, LoadReport};
 
 /// The types of the wire: what stands behind a field's number says how long the field is.
 const VARINT: u64 = 0;
