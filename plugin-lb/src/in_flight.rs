@@ -89,6 +89,7 @@ impl<S> InFlight<S> {
     /// the time of this call is taken.
     #[inline]
     fn begin(entry: &Entry<S>, now: Option<Instant>, came: Option<Instant>, of_all: Option<Lease<()>>) -> Self {
+        entry.begin();
         let member = entry.member.lease();
         let timed = now.is_some() || entry.meter.wants_time();
         let started = if timed { now.unwrap_or_else(clock::now) } else { came.unwrap_or(Instant::ZERO) };

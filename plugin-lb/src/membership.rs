@@ -156,6 +156,14 @@ impl<S> Entry<S> {
         self
     }
 
+    /// A call goes to it.
+    #[inline]
+    pub(crate) fn begin(&self) {
+        if let Some(ejection) = &self.ejection {
+            ejection.begin();
+        }
+    }
+
     /// Whether a call may go to it at all.
     pub(crate) fn takes_calls(&self) -> bool {
         self.enabled && self.offered
@@ -221,7 +229,7 @@ impl<S> View for Entry<S> {
     #[inline]
     fn health_and_up(&self) -> (HealthState, bool) {
         let checked = Self::health(self);
-        let is_ejected = self.ejection.as_ref().is_some_and(|ejection| ejection.is_on());
+        let is_ejected = self.ejection.as_ref().is_some_and(|ejection| ejection.is_out());
         let health = if is_ejected && checked != HealthState::Offline { HealthState::Unhealthy } else { checked };
         (health, is_up(checked))
     }

@@ -202,3 +202,15 @@ fn what_is_wrong_with_the_socket_of_the_data_plane_is_said_where_it_stands() {
         assert!(faults.to_string().contains(says), "{unix}: {faults}");
     }
 }
+
+#[tokio::test]
+async fn the_ping_of_a_health_check_is_one_to_a_plugin_over_a_socket() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = socket(&dir, "plugin.sock").await;
+    let server = unix::serve(echo(nothing), socket, UnixServerOptions::new()).expect("it serves");
+    let ping = plugin_health::probes::unix_ping(dir.path().join("plugin.sock"));
+    let status = plugin_health::ask(&ping, LIMIT).await;
+    assert_eq!((status.state, status.message.as_str()), (HealthState::Healthy, ""));
+    server.shutdown(LIMIT).await.expect("an orderly end");
+    assert_eq!(plugin_health::ask(&ping, LIMIT).await.state, HealthState::Unhealthy);
+}

@@ -129,7 +129,7 @@ impl Outliers {
                 reaches(failures, &self.failures).then_some(EjectionCause::Failures(failures))
             };
             if let Some(cause) = cause
-                && !ejection.is_on()
+                && !ejection.is_ejected()
                 && now.as_nanos() >= self.full_until.load(Ordering::Relaxed)
             {
                 self.eject(&mut self.watched(), ejection, cause, now);
@@ -146,11 +146,13 @@ impl Outliers {
         let (Some(config), all) = (watched.config, &watched.instances) else { return };
         let Some(instance) = all.iter().find(|instance| Arc::ptr_eq(&instance.ejection, ejection)) else { return };
         // With one instance there is nothing to choose from.
-        if all.len() < 2 || ejection.is_on() {
+        if all.len() < 2 || ejection.is_ejected() {
             return;
         }
         let (id, name) = (instance.id, Arc::clone(&instance.name));
-        let ends: Vec<_> = all.iter().filter_map(|instance| instance.ejection.end(now)).collect();
+        // One that is tried out again counts as ejected, but not against itself.
+        let others = all.iter().filter(|other| !Arc::ptr_eq(&other.ejection, ejection));
+        let ends: Vec<_> = others.filter_map(|other| other.ejection.end(now)).collect();
         if ends.len() * 100 >= all.len() * config.max_ejected_percent() as usize {
             let first = ends.into_iter().min().unwrap_or(now);
             self.full_until.store(first.as_nanos(), Ordering::Relaxed);
