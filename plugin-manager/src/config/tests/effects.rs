@@ -239,6 +239,17 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("load_balancer", "strategy", "strategy: random", "strategy: 2"),
     ("load_balancer", "pick_timeout", "pick_timeout: 1s", "pick_timeout: 2s"),
     ("load_balancer", "outlier", "strategy: random", "strategy: random, outlier: {}"),
+    ("load_balancer", "max_load", "strategy: maglev", "strategy: maglev, max_load: 1.25"),
+    (
+        "load_balancer",
+        "reported_weights",
+        "strategy: reported-weights",
+        "strategy: reported-weights, reported_weights: {blackout_period: 3s}",
+    ),
+    ("reported_weights", "blackout_period", "blackout_period: 1s", "blackout_period: 2s"),
+    ("reported_weights", "weight_expiration_period", "weight_expiration_period: 1m", "weight_expiration_period: 2m"),
+    ("reported_weights", "weight_update_period", "weight_update_period: 1s", "weight_update_period: 2s"),
+    ("reported_weights", "error_utilization_penalty", "error_utilization_penalty: 1", "error_utilization_penalty: 2"),
     ("load_balancer.outlier", "enabled", "enabled: true", "enabled: false"),
     ("load_balancer.outlier", "consecutive_failures", "consecutive_failures: 3", "consecutive_failures: 0"),
     ("load_balancer.outlier", "consecutive_unreached", "consecutive_unreached: 0", "consecutive_unreached: 2"),
@@ -285,6 +296,10 @@ pub(super) fn document(table: &str, section: &str) -> String {
             format!("{{plugins: [{{{http}}}], server: {{client_rate_limit: {{{section}}}}}}}")
         }
         "load_balancer.outlier" => format!("plugins: [{{{http}, load_balancer: {{outlier: {{{section}}}}}}}]"),
+        "reported_weights" => {
+            let balancer = format!("{{strategy: reported-weights, reported_weights: {{{section}}}}}");
+            format!("plugins: [{{{http}, load_balancer: {balancer}}}]")
+        }
         "outlier.success_rate" | "outlier.failure_rate" => {
             let rate = table.trim_start_matches("outlier.");
             format!("plugins: [{{{http}, load_balancer: {{outlier: {{{rate}: {{{section}}}}}}}}}]")
