@@ -130,6 +130,37 @@ async fn it_comes_back_after_its_time_and_takes_its_share_when_it_is_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_hangs_and_is_back_is_tried_by_few_calls_however_many_come_before_the_first_has_failed() {
+    let hangs = service_fn(|_: Call<u8>| async {
+        tokio::time::sleep(5 * SECOND).await;
+        Err::<Reply<usize>, _>(PluginError::execution("at last"))
+    });
+    let well = service_fn(|_: Call<u8>| async { Ok::<_, PluginError>(Reply::new(0)) });
+    let endpoints = [
+        Endpoint::new("hangs", BoxCloneSyncService::new(hangs)),
+        Endpoint::new("well", BoxCloneSyncService::new(well)),
+    ];
+    let config = BalanceConfig::builder().with_outlier(in_a_row(5)).build().expect("valid");
+    let balance = Balance::new(config, endpoints).expect("two names").for_calls();
+    let handle = balance.handle();
+    let call = || drop(tokio::spawn(balance.clone().oneshot(Call::new(0))));
+    let total = || handle.get("hangs").expect("there").total;
+    (0..20).for_each(|_| call());
+    tokio::time::sleep(6 * SECOND).await;
+    assert_eq!(handle.get("hangs").expect("there").ejections, 1);
+    let before = total();
+    tokio::time::sleep(30 * SECOND).await;
+    // A hundred a second, and none of them has failed before the fifth second is over.
+    for _ in 0..490 {
+        call();
+        tokio::time::sleep(SECOND / 100).await;
+    }
+    assert_eq!(total() - before, 3, "at once, after a second, and after two more");
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(handle.get("hangs").expect("there").ejections, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_listens_is_told_who_is_ejected_why_for_how_long_and_who_is_back() {
     let rig = Rig::new(3, in_a_row(5));
     rig.set(1, FAILS);
