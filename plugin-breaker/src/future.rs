@@ -14,7 +14,7 @@ use plugin_core::{
     Classify, End, ExpectedBody, Judgement, Observe, Observer, Outcome, Reject, ResponseBodyRule, Verdict,
     classify::{of_attempt, sees_failures},
     clock::Instant,
-    polled_after_end, readiness, service,
+    ejected, polled_after_end, readiness, service,
 };
 use tower_service::Service;
 
@@ -125,6 +125,7 @@ where
             return result;
         };
         guard.mark_poll();
+        let told = ejected::told();
         let Poll::Ready(result) = inner.poll(cx) else {
             guard.unmark();
             guard.note_waiting();
@@ -138,6 +139,8 @@ where
         let judged = guard.judge(judged);
         match judged.verdict() {
             Verdict::Success => guard.success(),
+            // Of one instance, which is out, while others answer.
+            Verdict::Failure if ejected::told() != told => guard.ignore(false),
             Verdict::Failure => guard.failure(judged.retry_after()),
             Verdict::Ignored => guard.ignore(judged.is_haste()),
             Verdict::AtEnd => {

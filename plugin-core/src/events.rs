@@ -109,11 +109,10 @@ impl<E: Clone> Events<E> {
             let mut woken = std::pin::pin!(journal.notify.notified());
             // Before looking: an event that comes in between then wakes this.
             woken.as_mut().enable();
-            if let Some(event) = self.try_next() {
-                return Some(event);
-            }
-            if journal.lock().closed {
-                return None;
+            // Both under one lock: the last event may be written down just before the end.
+            let (event, closed) = self.look();
+            if event.is_some() || closed {
+                return event;
             }
             woken.await;
         }
@@ -121,14 +120,22 @@ impl<E: Clone> Events<E> {
 
     /// The next event that has happened already.
     pub fn try_next(&mut self) -> Option<E> {
+        self.look().0
+    }
+
+    /// The next event that has happened already, and whether there will be no more than are written down.
+    fn look(&mut self) -> (Option<E>, bool) {
         let kept = self.journal.lock();
         // Numbers are dense, so the position follows from the first one that is kept.
-        let first = kept.last.front()?.0;
-        let skip = (self.seen + 1).saturating_sub(first);
-        let (sequence, event) = kept.last.get(usize::try_from(skip).ok()?)?.clone();
+        let skip = kept.last.front().map(|(first, _)| (self.seen + 1).saturating_sub(*first));
+        let next = skip.and_then(|skip| kept.last.get(usize::try_from(skip).ok()?)).cloned();
+        let closed = kept.closed;
         drop(kept);
-        self.seen = sequence;
-        Some(event)
+        let event = next.map(|(sequence, event)| {
+            self.seen = sequence;
+            event
+        });
+        (event, closed)
     }
 
     /// Calls a listener for every event, until what they happen to is gone with all its handles. Give it to a task of its own.
@@ -148,6 +155,20 @@ impl<E> fmt::Debug for Events<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_last_event_is_heard_though_the_end_comes_right_behind_it() {
+        for _ in 0..2_000 {
+            let journal = Arc::new(Journal::new());
+            let mut events = Events::new(Arc::clone(&journal), 0);
+            let writer = std::thread::spawn(move || {
+                journal.push(1, ());
+                journal.close();
+            });
+            assert_eq!(events.next().await, Some(()));
+            writer.join().expect("no panic");
+        }
+    }
 
     #[tokio::test]
     async fn one_that_lags_goes_on_with_the_oldest_that_is_kept_and_one_that_comes_late_hears_what_comes() {

@@ -11,6 +11,7 @@ mod code;
 mod config_error;
 mod context;
 pub mod deadline;
+pub mod ejected;
 mod error;
 pub mod events;
 #[cfg(any(fuzzing, test))]

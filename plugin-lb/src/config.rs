@@ -175,7 +175,7 @@ impl BalanceConfigBuilder {
     }
 
     /// Sets the share of instances, from 0 to 1, that must be up for health to count. Default: 0, and health is ignored only where
-    /// nobody is up.
+    /// all are Offline.
     pub fn with_panic_threshold(mut self, share: f64) -> Self {
         self.0.panic_threshold = share;
         self

@@ -25,7 +25,7 @@ impl<S> BalanceHandle<S> {
     /// Adds and removes instances as a [`Discover`] says, until that ends. The future does nothing before it is polled: spawn it.
     ///
     /// A key is the name of its instance, as `Display` writes it. A service that is inserted under a name that is there takes the
-    /// place of the other one in the same swap, with its weight and whether it takes calls; its statistics begin anew, and
+    /// place of the other one in the same swap, with its weight, priority, zone and whether it takes calls; its statistics begin anew, and
     /// the calls on the other one go on to their end. What is to be removed and is not there is left at that. Instances that
     /// were added by hand stay as they are. All changes that are there at once are one swap.
     ///
@@ -133,7 +133,9 @@ fn apply<K: ToString, S: Clone>(membership: &Arc<Membership<S>>, changes: Vec<Ch
                     match places.get(&name).and_then(|place| members.get_mut(*place)) {
                         Some(member) => {
                             if let Some(old) = member.take() {
-                                (entry.weight, entry.enabled) = (old.weight, old.enabled);
+                                let Entry { weight, priority, zone, enabled, offered, .. } = old;
+                                (entry.weight, entry.priority, entry.zone) = (weight, priority, zone);
+                                (entry.enabled, entry.offered) = (enabled, offered);
                             }
                             *member = Some(entry);
                         }

@@ -1,6 +1,6 @@
 //! Draining one instance.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use crate::{BalanceHandle, MembershipError, RemovedInstance};
 
@@ -33,9 +33,11 @@ impl<S> BalanceHandle<S> {
     ///
     /// The future, outside of a tokio runtime with a timer, where calls are in flight.
     pub fn drain(&self, name: &str) -> Result<impl Future<Output = RemovedInstance<S>> + use<S>, MembershipError> {
-        let removed = self.remove(name)?;
+        let (removed, before) = self.remove_from(name)?;
         Ok(async move {
-            while removed.active() > 0 {
+            // As long as another one holds what was before, a call may be picked from it and begin: after that no call does,
+            // so this is looked at first.
+            while Arc::strong_count(&before) > 1 || removed.active() > 0 {
                 tokio::time::sleep(LOOK).await;
             }
             removed

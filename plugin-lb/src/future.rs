@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -47,7 +48,8 @@ pin_project! {
         attempt: Option<InFlight<S>>,
         // A copy of the request, for when the instance cannot be reached.
         retained: Option<Req>,
-        failed: Vec<InstanceId>,
+        // Empty as a rule, and then it is nowhere.
+        failed: Box<[InstanceId]>,
         asked: ExpectedBody,
         policy: Policy<C, R, E>,
         outcome: PhantomData<fn() -> O>,
@@ -91,7 +93,7 @@ impl<S: Service<Req>, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E> {
         policy: Policy<C, R, E>,
     ) -> Self {
         let state = CallState::Start { request: Some(request) };
-        Self { state, attempt, retained, failed: Vec::new(), asked, policy, outcome: PhantomData }
+        Self { state, attempt, retained, failed: Box::default(), asked, policy, outcome: PhantomData }
     }
 }
 
@@ -335,7 +337,9 @@ where
         if !snapshot.config.failover() {
             return false;
         }
-        this.failed.push(attempt.member().id);
+        let mut failed = mem::take(this.failed).into_vec();
+        failed.push(attempt.member().id);
+        *this.failed = failed.into_boxed_slice();
         let hints = this.policy.envelope.hints(&request);
         let Some(next) = snapshot.begin(&home.turns, &hints, this.failed) else { return false };
         *this.retained = this.policy.envelope.retain(&request);
@@ -368,6 +372,10 @@ where
             }
             (_, result) => {
                 attempt.settle_as(judged, || told(&this.policy.envelope, &result));
+                // Where it has failed on others too, it is not that of one.
+                if this.failed.is_empty() {
+                    attempt.tell_if_ejected(judged);
+                }
                 result
             }
         }

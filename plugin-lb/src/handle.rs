@@ -1,25 +1,19 @@
 //! The handle of a balancer: adds and removes instances, reads statistics, changes settings.
 
-use std::{
-    collections::{HashMap, HashSet},
-    convert::Infallible,
-    fmt,
-    sync::Arc,
-};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use plugin_core::{InstanceId, Rejected, clock};
 
 use crate::{
     BalanceConfig, BalanceEvents, Endpoint, Hints, InstanceStats, LoadReport, MembershipError, TierStats,
     error::MembershipErrorKind::{Duplicate, Unknown, Weight},
-    membership::{Entry, Membership},
+    membership::{Entry, Membership, Snapshot},
     picked_instance::PickedInstance,
 };
 
 /// Adds and removes instances, reads statistics and changes settings, while calls go on.
 ///
-/// Each change is one swap of the whole membership: a pick sees it before or after, never between. An idle clone of the
-/// balancer keeps what was removed alive until its next call.
+/// Each change is one swap of the whole membership: a pick sees it before or after, never between.
 ///
 /// ```
 /// use plugin_lb::{Balance, BalanceConfig, Endpoint, Strategy};
@@ -76,6 +70,8 @@ impl<S> BalanceHandle<S> {
     where
         S: Clone,
     {
+        // Before the lock: what the caller's iterator does holds up nobody.
+        let endpoints: Vec<_> = endpoints.into_iter().collect();
         self.0.change(|_, entries| {
             let joins = has_takers(entries);
             endpoints.into_iter().map(|endpoint| self.push(entries, endpoint, joins)).collect()
@@ -105,84 +101,18 @@ impl<S> BalanceHandle<S> {
         Ok(id)
     }
 
-    /// Makes these the instances, in one step: what discovery does with each set that it has found.
-    ///
-    /// One whose name is there already stays, with its service, its statistics and its calls in flight, and takes over the weight, the
-    /// priority and the zone, the health cell if there is a new one, and whether it [takes calls](Endpoint::with_enabled). What an
-    /// operator has [disabled](Self::disable_instance) stays so. One that is new is made with `connect`, of its name and of what its
-    /// endpoint holds. Those that are not among them are removed: no pick sees them from now on, and their calls go on to their end.
-    ///
-    /// ```
-    /// use plugin_lb::{Balance, BalanceConfig, Endpoint};
-    /// use tower::{BoxError, ServiceExt, service_fn};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), BoxError> {
-    /// let client = |name: &str, port: u16| {
-    ///     let at = format!("{name}:{port}");
-    ///     service_fn(move |(): ()| std::future::ready(Ok::<_, BoxError>(at.clone())))
-    /// };
-    /// let balance = Balance::new(BalanceConfig::default(), [])?;
-    /// let handle = balance.handle();
-    ///
-    /// handle.replace([Endpoint::new("10.0.0.1", 80), Endpoint::new("10.0.0.2", 80)], client)?;
-    /// assert_eq!(balance.clone().oneshot(()).await?, "10.0.0.1:80");
-    ///
-    /// let change = handle.replace([Endpoint::new("10.0.0.2", 80), Endpoint::new("10.0.0.3", 80)], client)?;
-    /// assert_eq!((change.added.len(), change.removed.len()), (1, 1));
-    /// assert_eq!(handle.len(), 2);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When two have one name, or a weight is out of bounds. Then nothing is changed, though `connect` may have been asked.
-    pub fn replace<T>(
-        &self,
-        endpoints: impl IntoIterator<Item = Endpoint<T>>,
-        mut connect: impl FnMut(&str, T) -> S,
-    ) -> Result<ReplacedInstances<S>, MembershipError>
-    where
-        S: Clone,
-    {
-        self.0.change(|_, entries| {
-            let joins = has_takers(entries);
-            let mut left: HashMap<Arc<str>, Entry<S>> =
-                entries.drain(..).map(|entry| (Arc::clone(&entry.member.name), entry)).collect();
-            let (mut names, mut added) = (HashSet::new(), Vec::new());
-            for endpoint in endpoints {
-                check_weight(endpoint.weight, &endpoint.name)?;
-                if !names.insert(Arc::clone(&endpoint.name)) {
-                    return Err(MembershipError::new(Duplicate, endpoint.name));
-                }
-                entries.push(match left.remove(&endpoint.name) {
-                    Some(entry) => entry.offered_as(endpoint),
-                    None => {
-                        let offered = endpoint.enabled;
-                        let name = Arc::clone(&endpoint.name);
-                        let endpoint = endpoint.with_enabled(true).map(|target| connect(&name, target));
-                        let mut entry = Entry::new(endpoint, &self.0);
-                        entry.offered = offered;
-                        if joins {
-                            entry.warmth.begin();
-                        }
-                        added.push(entry.id);
-                        entry
-                    }
-                });
-            }
-            Ok(ReplacedInstances { added, removed: left.into_values().map(RemovedInstance).collect() })
-        })
-    }
-
     /// Removes an instance. No pick sees it from now on; calls that are in flight on it go on to their end.
     ///
     /// # Errors
     ///
     /// When there is none of this name.
     pub fn remove(&self, name: &str) -> Result<RemovedInstance<S>, MembershipError> {
-        self.0.change(|_, entries| {
+        self.remove_from(name).map(|(removed, _)| removed)
+    }
+
+    /// The same, with what was before.
+    pub(crate) fn remove_from(&self, name: &str) -> Result<(RemovedInstance<S>, Arc<Snapshot<S>>), MembershipError> {
+        self.0.change_from(|_, entries| {
             let position = position(entries, name).ok_or_else(|| MembershipError::new(Unknown, name))?;
             Ok(RemovedInstance(entries.remove(position)))
         })
@@ -300,6 +230,12 @@ impl<S> BalanceHandle<S> {
         self.0.outliers.events()
     }
 
+    /// The names of all instances.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Arc<str>> {
+        let names: Vec<_> = self.0.load().entries.iter().map(|entry| Arc::clone(&entry.member.name)).collect();
+        names.into_iter()
+    }
+
     /// How many instances there are, the disabled ones included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -331,7 +267,7 @@ fn position<S>(entries: &[Entry<S>], name: &str) -> Option<usize> {
     entries.iter().position(|entry| &*entry.member.name == name)
 }
 
-fn check_weight(weight: u32, name: &str) -> Result<(), MembershipError> {
+pub(crate) fn check_weight(weight: u32, name: &str) -> Result<(), MembershipError> {
     match weight {
         1..=Endpoint::MAX_WEIGHT => Ok(()),
         _ => Err(MembershipError::new(Weight, name)),
@@ -352,19 +288,8 @@ impl<S> fmt::Debug for BalanceHandle<S> {
     }
 }
 
-/// What came of a whole new set of instances.
-#[derive(Debug)]
-#[must_use = "removed instances may have calls in flight"]
-#[non_exhaustive]
-pub struct ReplacedInstances<S> {
-    /// Those that are new, in their order.
-    pub added: Vec<InstanceId>,
-    /// Those that are not part of it any more.
-    pub removed: Vec<RemovedInstance<S>>,
-}
-
 /// An instance that was removed and may still have calls in flight.
-pub struct RemovedInstance<S>(Entry<S>);
+pub struct RemovedInstance<S>(pub(crate) Entry<S>);
 
 impl<S> RemovedInstance<S> {
     /// Its statistics; `active` falls to 0 as its calls end.

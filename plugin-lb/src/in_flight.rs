@@ -1,11 +1,12 @@
 //! The guard of a call on an instance, from the pick to its end, and of the body of its response.
 
-use std::task::Poll;
+use std::{sync::Arc, task::Poll};
 
 use plugin_core::{
     Classify, Code, CodeKind, End, InstanceId, Judgement, Observe, Sent, Verdict,
     clock::{self, Instant},
     deadline::{cut, turn, waiting},
+    ejected,
     sync::Lease,
 };
 
@@ -13,7 +14,7 @@ use plugin_core::{
 use crate::load_report;
 use crate::{
     Hints,
-    membership::{Entry, Member, Snapshot},
+    membership::{Entry, Member, Membership, Snapshot},
     meter::{Meter, Settled},
     turns::Turns,
 };
@@ -187,6 +188,21 @@ impl<S> InFlight<S> {
             self.member.meter.told();
         }
         self.settle_sent(how, judged.sent());
+    }
+
+    /// Tells those outside that the failure that they are given is that of one instance, which is out, while others are not.
+    pub(crate) fn tell_if_ejected(&self, judged: &Judgement) {
+        if judged.verdict() == Verdict::Failure && self.member.meter.ejection.is_out() {
+            self.tell_of_others();
+        }
+    }
+
+    #[cold]
+    fn tell_of_others(&self) {
+        let others_take_calls = |home: Arc<Membership<S>>| home.load().enabled.iter().any(|entry| !entry.is_out());
+        if self.member.home.upgrade().is_some_and(others_take_calls) {
+            ejected::tell();
+        }
     }
 
     /// Goes on as the guard of the body of a response whose head was judged so.

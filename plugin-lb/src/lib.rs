@@ -27,6 +27,7 @@ pub mod missing;
 mod outlier;
 mod pick;
 mod picked_instance;
+mod replace;
 mod reported_weights;
 mod service;
 mod settings;
@@ -48,7 +49,7 @@ pub use envelope::HttpEnvelope;
 pub use envelope::{CallEnvelope, CallOnceEnvelope, Envelope, HintsEnvelope, PlainEnvelope, RetainingEnvelope};
 pub use error::{MembershipError, MembershipErrorKind};
 pub use future::ResponseFuture;
-pub use handle::{BalanceHandle, RemovedInstance, ReplacedInstances};
+pub use handle::{BalanceHandle, RemovedInstance};
 pub use hints::Hints;
 pub use last_failure::LastFailure;
 pub use load_report::LoadReport;
@@ -61,6 +62,7 @@ pub use mirror::{
 pub use outlier::{BalanceEvent, BalanceEvents, EjectionCause, EjectionChange};
 pub use outlier::{FailureRate, OutlierConfig, OutlierConfigBuilder, SuccessRate};
 pub use picked_instance::PickedInstance;
+pub use replace::ReplacedInstances;
 pub use reported_weights::{ReportedWeightsConfig, ReportedWeightsConfigBuilder};
 pub use service::Balance;
 pub use split::{

@@ -38,11 +38,12 @@ pub(crate) struct Membership<S> {
 
 impl<S> Membership<S> {
     pub(crate) fn new(config: BalanceConfig) -> Self {
+        let outliers = Arc::default();
         Self {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(config, Vec::new(), 0)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(config, Vec::new(), &outliers, 0)),
             turns: Turns::new(),
             change: Mutex::new(()),
-            outliers: Arc::default(),
+            outliers,
             seed: fastrand::u64(..),
         }
     }
@@ -52,11 +53,19 @@ impl<S> Membership<S> {
         &self,
         change: impl FnOnce(&mut BalanceConfig, &mut Vec<Entry<S>>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.change_from(change).map(|(result, _)| result)
+    }
+
+    /// The same, with the snapshot that was: as long as somebody else has it too, a call may be picked from it.
+    pub(crate) fn change_from<T, E>(
+        &self,
+        change: impl FnOnce(&mut BalanceConfig, &mut Vec<Entry<S>>) -> Result<T, E>,
+    ) -> Result<(T, Arc<Snapshot<S>>), E> {
         let _guard: MutexGuard<'_, ()> = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let present = self.snapshot.load();
         let (mut config, mut entries) = (present.config.clone(), present.entries.clone());
         let result = change(&mut config, &mut entries)?;
-        let snapshot = Snapshot::new(config, entries, self.seed);
+        let snapshot = Snapshot::new(config, entries, &self.outliers, self.seed);
         self.outliers.watch(
             snapshot.config.outlier(),
             snapshot.enabled.iter().map(|entry| Known {
@@ -65,8 +74,8 @@ impl<S> Membership<S> {
                 counted: Arc::clone(&entry.meter) as Arc<dyn Counted>,
             }),
         );
-        self.snapshot.store(Arc::new(snapshot));
-        Ok(result)
+        drop(present);
+        Ok((result, self.snapshot.swap(Arc::new(snapshot))))
     }
 }
 
@@ -156,6 +165,11 @@ impl<S> Entry<S> {
         self
     }
 
+    /// Whether it gets no calls now as an outlier.
+    pub(crate) fn is_out(&self) -> bool {
+        self.ejection.as_ref().is_some_and(|ejection| ejection.is_out())
+    }
+
     /// A call goes to it.
     #[inline]
     pub(crate) fn begin(&self) {
@@ -229,9 +243,13 @@ impl<S> View for Entry<S> {
     #[inline]
     fn health_and_up(&self) -> (HealthState, bool) {
         let checked = Self::health(self);
-        let is_ejected = self.ejection.as_ref().is_some_and(|ejection| ejection.is_out());
+        let is_ejected = self.is_out();
         let health = if is_ejected && checked != HealthState::Offline { HealthState::Unhealthy } else { checked };
         (health, is_up(checked))
+    }
+
+    fn back_in(&self) -> Option<Duration> {
+        self.ejected_for()
     }
 
     fn in_flight(&self) -> usize {
@@ -263,10 +281,11 @@ pub(crate) struct Snapshot<S> {
     names: HashMap<Arc<str>, usize>,
     tiers: Tiers,
     slow_start: Option<SlowStart>,
+    outliers: Arc<Outliers>,
 }
 
 impl<S> Snapshot<S> {
-    fn new(config: BalanceConfig, mut entries: Vec<Entry<S>>, seed: u64) -> Self {
+    fn new(config: BalanceConfig, mut entries: Vec<Entry<S>>, outliers: &Arc<Outliers>, seed: u64) -> Self {
         for entry in &mut entries {
             entry.meter.follow_peaks(config.strategy().follows_peaks());
             entry.meter.reported.heed(config.strategy().reads_reports().then(|| config.reported_weights()));
@@ -279,7 +298,8 @@ impl<S> Snapshot<S> {
         let names = enabled.iter().enumerate().map(|(index, entry)| (Arc::clone(&entry.member.name), index)).collect();
         let tiers = Tiers::build(&config, &enabled, &places);
         let slow_start = SlowStart::new(&config, enabled.iter().map(|entry| &*entry.warmth));
-        Self { config, entries, enabled: enabled.into(), names, tiers, slow_start }
+        let outliers = Arc::clone(outliers);
+        Self { config, entries, enabled: enabled.into(), names, tiers, slow_start, outliers }
     }
 
     /// Whether a call that one instance does not take can go to another.
@@ -310,16 +330,17 @@ impl<S> Snapshot<S> {
         if let Some(index) = preferred.find(|index| Tiers::is_agreeable(entries, hints.tried(), failed, *index)) {
             return Some(index);
         }
-        let live = Live { turns, hints, now };
+        let live = Live { turns, hints, now, outliers: &self.outliers };
         let pick = |tried: &[InstanceId]| self.tiers.pick(entries, tried, failed, &live);
         match &self.slow_start {
-            Some(slow_start) => slow_start.pick(entries, hints.tried(), &live, pick),
+            Some(slow_start) => slow_start.pick(entries, hints.tried(), &live, pick, |index| self.tiers.tier_of(index)),
             None => pick(hints.tried()),
         }
     }
 }
 
 struct Live<'a> {
+    outliers: &'a Outliers,
     turns: &'a Turns,
     hints: &'a Hints<'a>,
     now: Option<Instant>,
@@ -348,5 +369,9 @@ impl Draw for Live<'_> {
 
     fn in_flight(&self) -> usize {
         self.turns.in_flight()
+    }
+
+    fn ejections(&self) -> u64 {
+        self.outliers.changes()
     }
 }

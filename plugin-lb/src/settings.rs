@@ -54,7 +54,7 @@ static TABLE: Table = Table::new(
         Key::new(
             "panic_threshold",
             Kind::number(0.0, 1.0),
-            "While a smaller share of the instances is up, all are picked as if they were healthy. 0: only when none is up.",
+            "While a smaller share of the instances is up, all are picked as if they were healthy. 0: only when all are Offline.",
         )
         .default("0.0"),
         Key::new(

@@ -39,13 +39,11 @@ impl Warmth {
         Some(self.since.load(Ordering::Relaxed)).filter(|since| *since > 0).map(Instant::from_nanos)
     }
 
-    /// Its health has changed, perhaps. Says whether it begins to warm up.
-    fn look(&self, is_up: bool) -> bool {
-        let was_down = self.was_down.swap(!is_up, Ordering::Relaxed);
-        if was_down && is_up {
+    /// Its health has changed, perhaps: where it is up again, it begins to warm up.
+    fn look(&self, is_up: bool) {
+        if self.was_down.swap(!is_up, Ordering::Relaxed) && is_up {
             self.begin();
         }
-        was_down && is_up
     }
 }
 
@@ -95,6 +93,7 @@ impl SlowStart {
         tried: &[InstanceId],
         draw: &impl Draw,
         pick: impl Fn(&[InstanceId]) -> Option<usize>,
+        tier_of: impl Fn(usize) -> usize,
     ) -> Option<usize> {
         let changes = HealthCell::generation();
         if self.seen.load(Ordering::Relaxed) != changes {
@@ -105,7 +104,7 @@ impl SlowStart {
         if self.until.load(Ordering::Relaxed) == 0 || !tried.is_empty() {
             return Some(picked);
         }
-        self.pick_warm(entries, picked, draw, pick)
+        self.pick_warm(entries, picked, draw, pick, tier_of)
     }
 
     #[cold]
@@ -115,6 +114,7 @@ impl SlowStart {
         mut picked: usize,
         draw: &impl Draw,
         pick: impl Fn(&[InstanceId]) -> Option<usize>,
+        tier_of: impl Fn(usize) -> usize,
     ) -> Option<usize> {
         let now = clock::now();
         let until = self.until.load(Ordering::Relaxed);
@@ -134,9 +134,9 @@ impl SlowStart {
             }
             passed[count] = entry.id();
             let Some(other) = pick(&passed[..=count]) else { break };
-            // Nobody is passed over for one that is worse, or for one that was passed over itself.
+            // Nobody is passed over for one that is worse or of another tier, or for one that was passed over itself.
             match entries.get(other) {
-                Some(next) if is_well(next) || !is_well(entry) => entry = next,
+                Some(next) if (is_well(next) || !is_well(entry)) && tier_of(other) == tier_of(picked) => entry = next,
                 _ => break,
             }
             let is_again = passed[..=count].contains(&entry.id());
@@ -148,15 +148,15 @@ impl SlowStart {
         Some(picked)
     }
 
+    /// Looks who is back, and until when any is warming up: another snapshot may have seen it first.
     #[cold]
     fn look<V: Warming>(&self, entries: &[V], changes: u64) {
-        let mut begins = false;
         for entry in entries {
-            begins |= entry.warmth().look(entry.health_and_up().1);
+            entry.warmth().look(entry.health_and_up().1);
         }
-        if begins {
-            self.until.fetch_max(clock::now().saturating_add(self.window).as_nanos(), Ordering::Relaxed);
-        }
+        let ends =
+            entries.iter().filter_map(|entry| Some(entry.warmth().since()?.saturating_add(self.window).as_nanos()));
+        self.until.fetch_max(ends.max().unwrap_or(0), Ordering::Relaxed);
         self.seen.store(changes, Ordering::Relaxed);
     }
 }

@@ -41,9 +41,8 @@ mod modelled {
             Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
         }
 
-        pub(crate) fn store(&self, value: Arc<T>) {
-            // What was there is dropped when the lock is free again.
-            let _before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), value);
+        pub(crate) fn swap(&self, value: Arc<T>) -> Arc<T> {
+            std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), value)
         }
     }
 }

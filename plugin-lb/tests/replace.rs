@@ -87,6 +87,23 @@ fn a_set_with_a_fault_changes_nothing() {
 }
 
 #[test]
+fn the_closure_that_connects_may_come_back_to_the_handle_and_what_is_removed_meanwhile_is_connected_too() {
+    let handle = Balance::new(BalanceConfig::default(), [Endpoint::new("a", ()), Endpoint::new("b", ())]);
+    let handle = handle.expect("two names").handle();
+    let connected = RefCell::new(Vec::new());
+    let set = ["a", "b", "c"].map(|name| Endpoint::new(name, ()));
+    let change = handle.replace(set, |name, ()| {
+        connected.borrow_mut().push(name.to_owned());
+        if name == "c" {
+            handle.set_weight("a", 3).expect("there");
+            handle.remove("b").expect("there");
+        }
+    });
+    assert_eq!((change.expect("valid").added.len(), connected.borrow().join(" ")), (2, "c b".to_owned()));
+    assert_eq!(names(&handle), ["a", "b", "c"]);
+}
+
+#[test]
 fn an_empty_set_leaves_nobody_and_the_next_one_is_whole() {
     let handle = Balance::new(BalanceConfig::default(), [Endpoint::new("a", ())]).expect("one").handle();
     let connect = |_: &str, ()| ();

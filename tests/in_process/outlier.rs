@@ -43,3 +43,30 @@ async fn an_instance_that_fails_gets_no_calls_and_is_shown_as_ejected() {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
 }
+
+/// Calls one after the other, and then many at once: how many of each were answered 200, 500 (or as the plugin's failure is told), and
+/// refused by the breaker.
+#[tokio::test]
+async fn the_failures_that_eject_an_instance_do_not_open_the_breaker_of_the_plugin() {
+    for balancer in ["strategy: priority", "strategy: round-robin", "strategy: p2c", "strategy: least-connections"] {
+        let (good, other) = (instance(StatusCode::OK).await, instance(StatusCode::OK).await);
+        let bad = instance(StatusCode::INTERNAL_SERVER_ERROR).await;
+        let keys = format!(
+            "transport: http, retry: {{max_retries: 0}}, health_check: {{enabled: false}}, \
+             load_balancer: {{{balancer}, outlier: {{}}}}, instances: [\
+             {{name: good, endpoint: 'http://{good}/'}}, {{name: other, endpoint: 'http://{other}/'}}, \
+             {{name: bad, priority: 1, endpoint: 'http://{bad}/'}}]"
+        );
+        let gateway = OnePlugin::of(&keys, "", &Factories::new()).await;
+        let at_once = futures_util::future::join_all((0..30).map(|_| gateway.call("{}", &[]))).await;
+        let mut answers: Vec<_> = at_once.into_iter().collect();
+        for _ in 0..40 {
+            answers.push(gateway.call("{}", &[]).await);
+        }
+        let refused = answers.iter().filter(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE).count();
+        let failed = answers.iter().filter(|answer| answer.status != StatusCode::OK).count();
+        assert_eq!(refused, 0, "{balancer}: the breaker stays closed");
+        assert!((1..=30).contains(&failed), "{balancer}: {failed}");
+        assert_eq!(gateway.detail().await["breaker"], "closed", "{balancer}");
+    }
+}

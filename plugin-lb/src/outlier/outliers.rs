@@ -33,6 +33,8 @@ pub(crate) trait Counted: Send + Sync {
 /// have to be ejected.
 #[derive(Default)]
 pub(crate) struct Outliers {
+    /// Counts up when an instance is ejected, or is back.
+    changes: AtomicU64,
     /// Whether anybody is looked at.
     enabled: AtomicBool,
     /// So many in a row make an outlier; 0: no number does.
@@ -74,6 +76,12 @@ struct Instance {
 }
 
 impl Outliers {
+    /// A number that is another one when an instance is ejected, or is back.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// The settings, and the instances that take calls.
     pub(crate) fn watch(&self, config: Option<OutlierConfig>, instances: impl Iterator<Item = Known>) {
         let mut watched = self.watched();
@@ -177,6 +185,8 @@ impl Outliers {
     /// Writes down what happened. Under the lock, so that events have an order; who listens is [woken](Self::wake) after it.
     fn tell(&self, watched: &mut Watched, instance: InstanceId, name: Arc<str>, change: EjectionChange, at: Instant) {
         watched.sequence += 1;
+        // Release, with the Acquire of `changes`: who sees the number sees what it was counted for.
+        self.changes.fetch_add(1, Ordering::Release);
         if let Some(journal) = self.journal.get() {
             let sequence = watched.sequence;
             journal.push(sequence, BalanceEvent { sequence, at, instance, name, change });

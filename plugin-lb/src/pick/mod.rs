@@ -64,6 +64,8 @@ pub(crate) trait Draw {
     fn priority(&self) -> i16;
     /// Calls in flight on all instances, where the load is bounded.
     fn in_flight(&self) -> usize;
+    /// A number that is another one when an instance is ejected, or is back.
+    fn ejections(&self) -> u64;
 }
 
 impl Picker {

@@ -1,5 +1,7 @@
 //! The candidates of a pick: which instances may take a call, and which are preferred.
 
+use std::time::Duration;
+
 use plugin_core::{HealthState, InstanceId, clock::Instant};
 
 use super::numbers::scale;
@@ -18,6 +20,10 @@ pub(crate) trait View {
         let health = self.health();
         (health, is_up(health))
     }
+    /// How long no call goes to it as an outlier, whatever its checks say.
+    fn back_in(&self) -> Option<Duration> {
+        None
+    }
     fn in_flight(&self) -> usize;
     /// What a call may expect of it.
     fn expected(&self, now: Instant) -> Expected;
@@ -33,9 +39,8 @@ pub(crate) trait View {
 ///    Unhealthy;
 /// 2. those that it was tried on, in the same order.
 ///
-/// Offline instances are skipped, and one that is ejected as an outlier is as good as one that is Unhealthy. Where not one instance is
-/// Healthy, Unknown or Degraded by its checks, health is ignored altogether, since a call that may fail is better than one that must;
-/// and so it is [in panic](Self::in_panic).
+/// Offline instances are skipped, and one that is ejected as an outlier is as good as one that is Unhealthy. Where all are Offline, health
+/// is ignored altogether, since a call that may fail is better than one that must; and so it is [in panic](Self::in_panic).
 pub(crate) struct Pool<'a, V> {
     views: &'a [V],
     /// Avoided: earlier attempts failed there.
@@ -60,7 +65,7 @@ impl<'a, V: View> Pool<'a, V> {
         self
     }
 
-    /// Says whether there are others, which are up.
+    /// Says whether health says of any of all tiers that a call may go to it.
     pub(crate) fn beside(mut self, others_are_up: bool) -> Self {
         self.others_are_up = others_are_up;
         self
@@ -117,9 +122,14 @@ impl<'a, V: View> Pool<'a, V> {
         health + if self.tried.contains(&view.id()) { 3 } else { 0 }
     }
 
-    /// Whether one of them is up by its checks.
-    pub(crate) fn is_one_up(&self) -> bool {
-        self.views.iter().any(|view| view.health_and_up().1)
+    /// Whether health says that a call may go to one of them: one of them is not Offline, and this attempt has not failed there; or one is
+    /// up, though it has.
+    pub(crate) fn has_one(&self) -> bool {
+        let mut views = self.views.iter().enumerate();
+        views.any(|(index, view)| {
+            let (health, is_up) = view.health_and_up();
+            is_up || self.class_with(index, health, false) != NEVER
+        })
     }
 
     /// The best class that is not empty. `None` when all are. Reads the health of each instance once: it may change at
@@ -135,7 +145,9 @@ impl<'a, V: View> Pool<'a, V> {
                 best.add(index, self.class_with(index, health, best.ignore_health));
             }
         }
-        let best = if is_one_up || self.others_are_up { healthy } else { any };
+        // One that is Unhealthy may have failed a single check: it is better than one that is Offline.
+        let by_health = is_one_up || self.others_are_up || healthy.class != NEVER;
+        let best = if by_health { healthy } else { any };
         (best.class != NEVER).then_some(best)
     }
 

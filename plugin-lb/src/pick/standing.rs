@@ -1,14 +1,18 @@
 //! How calls are shared among tiers by what is up in each, and which are in panic: counted when the health of something changes, and
 //! read with each pick.
 
-use super::View;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use plugin_core::clock;
 
-/// What was counted last. Two threads that count at the same time may mix what they write; who has counted for an older number of
-/// changes makes the next pick count anew, so that it is right soon after.
+use super::View;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
+
+/// What was counted last. One thread counts at a time, of the present moment; the others go by what was counted before meanwhile.
 pub(super) struct Standing {
     /// The number of changes that it was counted for.
     counted: AtomicU64,
+    /// When it may be different without any change, in nanoseconds of the clock: an ejection is over then. 0: never.
+    again: AtomicU64,
+    counting: Mutex<()>,
     tiers: Box<[TierStanding]>,
     panic_threshold: f64,
     overprovisioning: f64,
@@ -31,8 +35,10 @@ pub(super) struct Level {
 }
 
 impl Level {
+    /// An instance that is ejected can take nothing, whatever its checks say.
     pub(super) fn of<V: View>(views: &[V]) -> Self {
-        Self { all: views.len(), up: views.iter().filter(|view| view.health_and_up().1).count() }
+        let is_up = |view: &&V| view.health_and_up().1 && view.back_in().is_none();
+        Self { all: views.len(), up: views.iter().filter(is_up).count() }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than fifteen digits")]
@@ -65,17 +71,23 @@ pub(super) fn shares(levels: &[Level], overprovisioning: f64) -> Vec<f64> {
     levels.iter().map(&mut take).collect()
 }
 
-/// Which tiers are in panic: where a smaller share than `threshold` is up, and the other tiers cannot take the calls.
+/// Which tiers are in panic: those of which a smaller share than `threshold` is up, while all tiers together cannot take the calls. One
+/// that is alone has no other to help it, so there its share alone decides.
 pub(super) fn panics(levels: &[Level], threshold: f64, overprovisioning: f64) -> Vec<bool> {
     let total: f64 = levels.iter().map(|level| level.capacity(overprovisioning)).sum();
-    let others = |level: &Level| total - level.capacity(overprovisioning);
-    levels.iter().map(|level| level.up_share() < threshold && others(level) < 1.0).collect()
+    let is_too_much = levels.len() == 1 || total < 1.0 - ROUNDING;
+    levels.iter().map(|level| is_too_much && level.up_share() < threshold).collect()
 }
+
+/// What sums of shares may be off by.
+const ROUNDING: f64 = 1e-9;
 
 impl Standing {
     pub(super) fn new(tiers: usize, panic_threshold: f64, overprovisioning: f64) -> Self {
         Self {
             counted: AtomicU64::new(u64::MAX),
+            again: AtomicU64::new(0),
+            counting: Mutex::new(()),
             tiers: (0..tiers).map(|_| TierStanding::default()).collect(),
             panic_threshold,
             overprovisioning,
@@ -91,7 +103,16 @@ impl Standing {
     #[inline]
     pub(super) fn is_of(&self, changes: u64) -> bool {
         // Acquire, with the Release of `count`: who sees the number sees what was counted.
-        self.counted.load(Ordering::Acquire) == changes
+        self.counted.load(Ordering::Acquire) == changes && !self.is_due()
+    }
+
+    /// Whether an ejection is over that was counted.
+    #[inline]
+    fn is_due(&self) -> bool {
+        match self.again.load(Ordering::Relaxed) {
+            0 => false,
+            again => clock::now().as_nanos() >= again,
+        }
     }
 
     #[inline]
@@ -123,8 +144,18 @@ impl Standing {
         shares(levels, self.overprovisioning).into_iter().zip(panics).collect()
     }
 
+    /// Counts anew, unless another thread is at it. `changes` says how many there were; what changes while it counts makes the next pick
+    /// count again.
     #[cold]
-    pub(super) fn count<'v, V: View + 'v>(&self, changes: u64, tiers: impl Iterator<Item = &'v [V]>) {
+    pub(super) fn count<'v, V: View + 'v>(
+        &self,
+        changes: impl FnOnce() -> u64,
+        tiers: impl Iterator<Item = &'v [V]> + Clone,
+    ) {
+        let Ok(_counting) = self.counting.try_lock() else { return };
+        let changes = changes();
+        let back = tiers.clone().flatten().filter_map(View::back_in).min();
+        let again = back.map_or(0, |back| clock::now().saturating_add(back).as_nanos().max(1));
         let mut levels: Vec<Level> = tiers.map(Level::of).collect();
         let (forth, panics): (Vec<_>, Vec<_>) = self.of(&levels).into_iter().unzip();
         let forth = summed(&forth);
@@ -138,6 +169,7 @@ impl Standing {
             tier.until_back.store(back, Ordering::Relaxed);
             tier.in_panic.store(in_panic, Ordering::Relaxed);
         }
+        self.again.store(again, Ordering::Relaxed);
         self.counted.store(changes, Ordering::Release);
     }
 }
@@ -155,7 +187,7 @@ fn summed(shares: &[f64]) -> Vec<u32> {
         sum += share;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let until = (sum * 4_294_967_296.0) as u32;
-        if sum > 1.0 - 1e-9 { u32::MAX } else { until }
+        if sum > 1.0 - ROUNDING { u32::MAX } else { until }
     };
     shares.iter().map(until).collect()
 }

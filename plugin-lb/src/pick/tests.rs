@@ -139,6 +139,10 @@ impl Draw for Seeded {
     fn in_flight(&self) -> usize {
         self.in_flight.get()
     }
+
+    fn ejections(&self) -> u64 {
+        0
+    }
 }
 
 fn picker(strategy: Strategy, fakes: &[Fake]) -> Picker {
@@ -322,11 +326,15 @@ fn health_ranks_and_offline_is_skipped() {
 }
 
 #[test]
-fn where_none_is_up_health_is_ignored() {
+fn where_all_are_offline_health_is_ignored_and_one_that_failed_a_check_is_better_than_one_that_is_offline() {
     let mut fakes = fakes(3);
-    let states = [HealthState::Offline, HealthState::Unhealthy, HealthState::Offline];
-    fakes.iter_mut().zip(states).for_each(|(fake, state)| fake.health = state);
+    fakes.iter_mut().for_each(|fake| fake.health = HealthState::Offline);
     assert_eq!(spread(Strategy::RoundRobin, &fakes, 300), [100, 100, 100]);
+    fakes[1].health = HealthState::Unhealthy;
+    assert_eq!(spread(Strategy::RoundRobin, &fakes, 300), [0, 300, 0]);
+    let (picker, failed) = (picker(Strategy::RoundRobin, &fakes), [fakes[1].id]);
+    let picked = picker.pick(&Pool::new(&fakes, &[], &failed), &Seeded::new());
+    assert!(matches!(picked, Some(0 | 2)), "this very call has failed there");
 }
 
 #[test]
@@ -370,9 +378,12 @@ prop_compose! {
 /// What `Pool` documents, said naively.
 fn class(fakes: &[Fake], index: usize, tried: &[InstanceId], failed: &[InstanceId]) -> Option<u8> {
     let fake = &fakes[index];
-    let none_up = fakes.iter().all(|fake| matches!(fake.health, HealthState::Unhealthy | HealthState::Offline));
+    let none_left = fakes.iter().all(|fake| match fake.health {
+        HealthState::Unhealthy => failed.contains(&fake.id),
+        health => health == HealthState::Offline,
+    });
     let health = match fake.health {
-        _ if none_up => 0,
+        _ if none_left => 0,
         HealthState::Unknown | HealthState::Healthy => 0,
         HealthState::Degraded => 1,
         HealthState::Unhealthy => 2,

@@ -3,9 +3,9 @@
 //! A tier is what is of one priority (under [`Strategy::Priority`]), in the own zone or elsewhere, and part of the own subset or spare.
 //! Most balancers have one tier, and know nothing of this.
 
-use std::{cmp::Reverse, ops::Range};
+use std::{cell::Cell, cmp::Reverse, ops::Range};
 
-use plugin_core::{HealthCell, InstanceId};
+use plugin_core::{HealthCell, InstanceId, clock::Instant};
 
 use super::{
     Draw, Picker, Pool, View,
@@ -49,6 +49,8 @@ pub(crate) struct Tiers {
     standing: Standing,
     /// Whether requests of a priority below 0 go the other way round.
     by_priority: bool,
+    /// Whether a key decides where a call goes.
+    by_key: bool,
 }
 
 struct Tier {
@@ -71,7 +73,8 @@ impl Tiers {
             })
             .collect();
         let standing = Standing::new(tiers.len(), config.panic_threshold(), config.overprovisioning());
-        Self { tiers, standing, by_priority: config.strategy() == Strategy::Priority }
+        let (by_priority, by_key) = (config.strategy() == Strategy::Priority, config.strategy().reads_key());
+        Self { tiers, standing, by_priority, by_key }
     }
 
     /// The index of the instance that takes the call. `None` when each of them failed this very call already, or the only ones left
@@ -88,7 +91,7 @@ impl Tiers {
         match &*self.tiers {
             [only] if !self.standing.is_needed() => only.picker.pick(&pool, draw),
             [only] => {
-                self.count(views);
+                self.count(views, draw);
                 only.picker.pick(&pool.in_panic(self.standing.panics(0)), draw)
             }
             several => self.among(several, views, tried, failed, draw),
@@ -120,6 +123,11 @@ impl Tiers {
         Pool::new(views, tried, failed).is_agreeable(index)
     }
 
+    /// The tier of an instance, by its number.
+    pub(crate) fn tier_of(&self, index: usize) -> usize {
+        self.tiers.iter().position(|tier| tier.range.contains(&index)).unwrap_or(0)
+    }
+
     fn among<V: View>(
         &self,
         tiers: &[Tier],
@@ -128,38 +136,93 @@ impl Tiers {
         failed: &[InstanceId],
         draw: &impl Draw,
     ) -> Option<usize> {
-        self.count(views);
+        self.count(views, draw);
         let is_back = self.by_priority && draw.priority() < 0;
-        let chosen = self.standing.choose(is_back, || draw.ticket());
+        // A key stays in its tier as long as the shares are what they are.
+        let key = self.by_key.then(|| draw.affinity()).flatten().map(|key| mix(key ^ TIER_OF_KEY));
+        let chosen = self.standing.choose(is_back, || key.unwrap_or_else(|| draw.ticket()));
         let pool = |number: usize| {
             let pool = Pool::new(&views[tiers[number].range.clone()], tried, failed);
             pool.in_panic(self.standing.panics(number))
         };
+        let turn = Cell::new(None);
+        let pick = |number: usize, pool: &Pool<'_, V>| {
+            let views = &views[tiers[number].range.clone()];
+            tiers[number].picker.pick(pool, &Within { draw, turn: &turn, is_taken: Cell::new(false), views })
+        };
         let first = pool(chosen);
-        if let Some(index) = tiers[chosen].picker.pick(&first, draw)
+        if let Some(index) = pick(chosen, &first)
             && first.is_first(index)
         {
             return Some(tiers[chosen].range.start + index);
         }
         // The best that this tier has to offer is not as good as can be: is there better elsewhere?
-        let is_one_up = (0..tiers.len()).any(|number| pool(number).is_one_up());
-        let class = |number: usize| pool(number).beside(is_one_up).best().map(|best| best.class());
+        let has_one = (0..tiers.len()).any(|number| pool(number).has_one());
+        let class = |number: usize| pool(number).beside(has_one).best().map(|best| best.class());
         let distance = |number: usize| if is_back { tiers.len() - number } else { number };
         let number = (0..tiers.len())
             .filter_map(|number| Some((class(number)?, number != chosen, distance(number), number)))
             .min()?
             .3;
-        let index = tiers[number].picker.pick(&pool(number).beside(is_one_up), draw)?;
+        let index = pick(number, &pool(number).beside(has_one))?;
         Some(tiers[number].range.start + index)
     }
 
     /// Counts who is up, where that has changed.
     #[inline]
-    fn count<V: View>(&self, views: &[V]) {
-        let changes = HealthCell::generation();
-        if self.standing.is_of(changes) {
-            return;
+    fn count<V: View>(&self, views: &[V], draw: &impl Draw) {
+        let changes = || HealthCell::generation().wrapping_add(draw.ejections());
+        if !self.standing.is_of(changes()) {
+            self.standing.count(changes, self.tiers.iter().map(|tier| &views[tier.range.clone()]));
         }
-        self.standing.count(changes, self.tiers.iter().map(|tier| &views[tier.range.clone()]));
+    }
+}
+
+/// What sets the number by which a key has its tier apart from the one by which it has its instance.
+const TIER_OF_KEY: u64 = 0x5157_8a1c_3b52_d6e9;
+
+/// The numbers for the pick in one of several tiers.
+struct Within<'d, D, V> {
+    draw: &'d D,
+    /// The first turn of this call, in whichever tier it is used: with one in each, every other instance of the second had none.
+    turn: &'d Cell<Option<u64>>,
+    /// Whether this pick has had it.
+    is_taken: Cell<bool>,
+    views: &'d [V],
+}
+
+impl<D: Draw, V: View> Draw for Within<'_, D, V> {
+    fn turn(&self) -> u64 {
+        if self.is_taken.replace(true) {
+            return self.draw.turn();
+        }
+        let turn = self.turn.take().unwrap_or_else(|| self.draw.turn());
+        self.turn.set(Some(turn));
+        turn
+    }
+
+    fn ticket(&self) -> u64 {
+        self.draw.ticket()
+    }
+
+    fn now(&self) -> Instant {
+        self.draw.now()
+    }
+
+    fn affinity(&self) -> Option<u64> {
+        self.draw.affinity()
+    }
+
+    fn priority(&self) -> i16 {
+        self.draw.priority()
+    }
+
+    fn ejections(&self) -> u64 {
+        self.draw.ejections()
+    }
+
+    /// Those of the tier: its instances are held to their shares of these.
+    fn in_flight(&self) -> usize {
+        self.views.iter().map(View::in_flight).sum()
     }
 }

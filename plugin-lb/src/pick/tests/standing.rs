@@ -55,12 +55,24 @@ fn all_calls_have_a_tier_whatever_is_up() {
 }
 
 #[test]
-fn a_tier_panics_below_its_threshold_where_the_others_cannot_take_its_calls() {
+fn where_another_tier_is_whole_none_panics_whatever_rounding_leaves_of_a_sum() {
+    for all in 1..=60 {
+        for up in 0..=all {
+            let levels = [Level { all, up }, Level { all: 1, up: 1 }];
+            assert_eq!(panics(&levels, 0.5, 1.4), [false, false], "{up} of {all}");
+        }
+    }
+}
+
+#[test]
+fn a_tier_panics_below_its_threshold_where_all_together_cannot_take_the_calls() {
     let panics = |up: &[usize], threshold| panics(&levels(up), threshold, 1.4);
     assert_eq!([panics(&[50], 0.5), panics(&[49], 0.5), panics(&[0], 0.5)], [[false], [true], [true]]);
     assert_eq!([panics(&[0], 0.0), panics(&[99], 1.0), panics(&[100], 1.0)], [[false], [true], [false]]);
     assert_eq!(panics(&[20, 72], 0.5), [false, false], "the second can take all");
-    assert_eq!(panics(&[20, 71], 0.5), [true, false]);
+    assert_eq!(panics(&[20, 55], 0.5), [false, false], "28 and 77 can take all together");
+    assert_eq!(panics(&[20, 51], 0.5), [true, false], "28 and 71 cannot");
     assert_eq!(panics(&[20, 20], 0.5), [true, true]);
-    assert_eq!(panics(&[20, 36, 36], 0.5), [false, true, true], "36 and 36 can take all; 20 and 36 cannot");
+    assert_eq!(panics(&[20, 36, 36], 0.5), [false; 3]);
+    assert_eq!(panics(&[20, 20, 20], 0.5), [true; 3]);
 }

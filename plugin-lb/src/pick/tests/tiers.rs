@@ -91,6 +91,60 @@ fn far_and_well_is_better_than_near_and_unwell() {
 }
 
 #[test]
+fn calls_that_go_on_to_another_tier_are_even_there_whatever_the_strategy() {
+    for strategy in Strategy::ALL.iter().filter(|strategy| !strategy.reads_key()) {
+        for near in [1, 2, 3] {
+            let mut fakes = in_zones(near, near + 4);
+            fakes[..near].iter_mut().for_each(|fake| fake.health = Degraded);
+            told();
+            let draw = Seeded::new();
+            let counts = Tiered::new(&in_north(*strategy), &fakes, 0).spread(&fakes, 4000, &draw);
+            assert!(counts[near..].iter().all(|count| (850..1150).contains(count)), "{strategy}: {counts:?}");
+            let mut fakes = in_zones(near * 2, near * 2 + 4);
+            fakes[..near].iter_mut().for_each(|fake| fake.health = Offline);
+            told();
+            let counts = Tiered::new(&in_north(*strategy), &fakes, 0).spread(&fakes, 8000, &draw);
+            let far = &counts[near * 2..];
+            let even = far.iter().sum::<usize>() as f64 / 4.0;
+            assert!(far.iter().all(|count| (*count as f64 / even - 1.0).abs() < 0.2), "{strategy}: {counts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_keeps_its_instance_where_a_part_of_the_keys_goes_on_to_another_tier() {
+    for strategy in [Strategy::ConsistentHash, Strategy::Maglev] {
+        let mut fakes = in_zones(4, 8);
+        (fakes[0].health, fakes[1].health) = (Offline, Offline);
+        told();
+        let (tiers, draw) = (Tiered::new(&in_north(strategy), &fakes, 0), Seeded::new());
+        let mut near = 0;
+        for key in 0..500 {
+            draw.affinity.set(Some(key * 7919));
+            let first = tiers.pick(&fakes, &[], &draw).expect("there");
+            assert!((0..5).all(|_| tiers.pick(&fakes, &[], &draw) == Some(first)), "{strategy}: {key}");
+            near += usize::from(first < 4);
+        }
+        assert!((310..390).contains(&near), "{strategy}: {near} of 500 keys, and 70 % are 350");
+    }
+}
+
+#[test]
+fn a_bound_on_the_load_is_that_of_the_tier() {
+    let mut fakes = in_zones(2, 4);
+    // Those elsewhere have many calls; of these two, one has its share and more.
+    fakes.iter_mut().zip([6, 2, 500, 500]).for_each(|(fake, in_flight)| fake.in_flight = in_flight);
+    let config =
+        BalanceConfig::builder().with_strategy(Strategy::ConsistentHash).with_zone("north").with_max_load(1.25);
+    let tiers = Tiered::new(&config.build().expect("valid"), &fakes, 0);
+    let draw = Seeded::new();
+    for key in 0..100 {
+        draw.affinity.set(Some(key * 7919));
+        assert_eq!(tiers.pick(&fakes, &[], &draw), Some(1), "{key}");
+    }
+}
+
+#[test]
 fn an_offline_instance_of_another_tier_is_no_refuge_while_one_of_this_is_up() {
     let mut fakes = in_zones(1, 2);
     (fakes[0].health, fakes[1].health) = (Healthy, Offline);
