@@ -9,9 +9,9 @@ use plugin_core::{
     HealthCell, HealthStatus,
     clock::{self, Instant},
 };
-use tokio::{runtime::Handle, task::AbortHandle};
+use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
-use super::inner::Inner;
+use super::view::Changes;
 use crate::{HealthCheck, HealthConfig, shared::Shared};
 
 /// What is told of a name is forgotten when nothing was heard for so many times as long as it was to hold,
@@ -49,12 +49,12 @@ pub(super) struct Followed {
 
 impl Followed {
     /// Tells the monitor of each change of the check's state. It goes by the cell, which others than the check may write.
-    pub(super) fn new(check: HealthCheck, monitor: Weak<Inner>) -> Self {
+    pub(super) fn new(check: HealthCheck, monitor: Weak<watch::Sender<Changes>>) -> Self {
         let mut events = check.events();
         let follow = async move {
             while events.next().await.is_some() {
                 let Some(monitor) = monitor.upgrade() else { return };
-                monitor.has_changed();
+                monitor.send_modify(|_| {});
             }
         };
         let follower = check.runtime().spawn(follow).abort_handle();
@@ -119,7 +119,7 @@ impl Told {
     }
 
     /// The handle, which has a task of its own from now on.
-    pub(super) fn handle(&mut self, monitor: Weak<Inner>) -> HealthCheck {
+    pub(super) fn handle(&mut self, monitor: Weak<watch::Sender<Changes>>) -> HealthCheck {
         let start = || Followed::new(HealthCheck::unchecked(Arc::clone(&self.shared), self.runtime.clone()), monitor);
         self.handle.get_or_insert_with(start).check.clone()
     }

@@ -7,7 +7,7 @@ use std::{
 
 use plugin_core::{HealthState, HealthStatus};
 
-use super::view::Views;
+use super::views::Views;
 
 /// Something of a monitor changed: the state of one of its checks, or whether that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use crate::task::sleep_until;
 pub(super) struct Inner {
     checks: Mutex<Checks>,
     /// Tells of each change of a state, and of what is there.
-    pub(super) changes: watch::Sender<Changes>,
+    pub(super) changes: Arc<watch::Sender<Changes>>,
     /// The status of all together, for as long as somebody has asked for it.
     pub(super) overall: OnceLock<Arc<HealthCell>>,
     /// When the next of what was told is to be looked at.

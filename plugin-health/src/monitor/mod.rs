@@ -5,6 +5,7 @@ mod events;
 mod inner;
 mod updates;
 mod view;
+mod views;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ use inner::{Checks, Inner};
 pub(crate) use view::Seen;
 #[cfg(any(feature = "axum", feature = "tonic-health"))]
 pub(crate) use view::View;
-use view::Views;
+use views::Views;
 
 /// The health checks of many things, each under its name. Cheap to clone; every clone is the same monitor.
 ///
@@ -118,7 +119,7 @@ impl HealthMonitor {
         if let Some(handle) = before.as_ref().and_then(Entry::handle) {
             handle.ask_to_stop();
         }
-        checks.by_name.insert(name, Entry::Checked(Followed::new(check.clone(), Arc::downgrade(&self.0))));
+        checks.by_name.insert(name, Entry::Checked(Followed::new(check.clone(), Arc::downgrade(&self.0.changes))));
         drop((checks, before));
         self.0.has_changed();
         Ok(check)
@@ -152,7 +153,7 @@ impl HealthMonitor {
     pub fn get(&self, name: &str) -> Option<HealthCheck> {
         match self.0.lock().by_name.get_mut(name)? {
             Entry::Checked(followed) => Some(followed.check.clone()),
-            Entry::Told(told) => Some(told.handle(Arc::downgrade(&self.0))),
+            Entry::Told(told) => Some(told.handle(Arc::downgrade(&self.0.changes))),
         }
     }
 
