@@ -9,9 +9,9 @@ use super::HealthMonitor;
 impl HealthMonitor {
     /// Says from outside how the thing of this name is, whether or not it is checked, until something else is said of it.
     ///
-    /// Of a check that stands above what it says, see [`HealthCheck::update`]. A name that is not there is there from then on, and
-    /// [`add`](Self::add) may still add a check of that name, which takes its place: in the same cell, so that who was given that hears
-    /// the check. Until the first has finished it is Unknown.
+    /// Of a check that stands above what it says, see [`HealthCheck::update`](crate::HealthCheck::update). A name that is not there
+    /// is there from then on, and [`add`](Self::add) may still add a check of that name, which takes its place: in the same cell, so
+    /// that who was given that hears the check. Until the first has finished it is Unknown.
     ///
     /// A name stays until it is [removed](Self::remove), and costs no task. Names are to be a program's own, as many as it can list, and
     /// not what its callers send.
