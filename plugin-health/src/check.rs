@@ -71,26 +71,25 @@ impl HealthCheck {
     /// Outside of a tokio runtime with a timer.
     #[must_use = "dropping the last handle stops the checks"]
     pub fn start_in(cell: Arc<HealthCell>, config: HealthConfig, probe: Probe) -> Self {
-        Self::begin(cell, config, probe, true)
+        Self::start_with(Arc::new(Shared::new(cell, config)), config, probe)
+    }
+
+    /// Goes on with what there was for what was told from outside.
+    pub(crate) fn start_with(shared: Arc<Shared>, config: HealthConfig, probe: Probe) -> Self {
+        Self::begin(shared, config, probe, true, Handle::current())
     }
 
     /// One that nobody checks, for what is told from outside.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime with a timer.
-    pub(crate) fn unchecked() -> Self {
+    pub(crate) fn unchecked(shared: Arc<Shared>, runtime: Handle) -> Self {
         let probe: Probe = Arc::new(|| Box::pin(async { HealthStatus::not_checked("nobody checks it") }));
-        Self::begin(Arc::default(), HealthConfig::default(), probe, false)
+        Self::begin(shared, HealthConfig::default(), probe, false, runtime)
     }
 
-    fn begin(cell: Arc<HealthCell>, config: HealthConfig, probe: Probe, running: bool) -> Self {
+    fn begin(shared: Arc<Shared>, config: HealthConfig, probe: Probe, running: bool, runtime: Handle) -> Self {
         let (control, control_seen) =
             watch::channel(Control { running, asked: 0, stops: 0, hurried: 0, pace: Duration::ZERO });
         let (progress, progress_seen) = watch::channel(Progress { finished: 0, stops: 0 });
-        let shared = Arc::new(Shared::new(cell, config));
         let task = Task { config, probe, shared: Arc::clone(&shared), control: control_seen, progress };
-        let runtime = Handle::current();
         runtime.spawn(task.run());
         Self { control: Arc::new(control), progress: progress_seen, shared, config, runtime }
     }
@@ -195,7 +194,8 @@ impl HealthCheck {
     }
 
     /// Says from outside how it is. That stands above what checks say until something else is said, or until
-    /// [`withdraw`](Self::withdraw); checks go on and count meanwhile. Where it has no time of its check, it has the present.
+    /// [`withdraw`](Self::withdraw); checks go on and count meanwhile. Where it has no time of its check, it has the present. While
+    /// somebody [holds](HealthCell::hold) the cell it is not heard, and it is said when he lets go.
     ///
     /// ```
     /// use plugin_health::{
@@ -214,15 +214,19 @@ impl HealthCheck {
     /// # }
     /// ```
     pub fn update(&self, status: HealthStatus) {
-        self.shared.told(status, None);
-        self.wake();
+        self.tell(status, None);
     }
 
     /// Like [`update`](Self::update), for no longer than `holds`. After that what checks say counts again; of what nobody has
     /// checked nothing is known then, and the state is Unknown.
     pub fn update_for(&self, status: HealthStatus, holds: Duration) {
-        self.shared.told(status, Some(holds));
-        self.wake();
+        self.tell(status, Some(holds));
+    }
+
+    pub(crate) fn tell(&self, status: HealthStatus, holds: Option<Duration>) {
+        self.shared.told(status, holds);
+        // The task looks anew for how long it may sleep.
+        self.control.send_modify(|_| {});
     }
 
     /// Takes back what [`update`](Self::update) said. What checks say counts again.
@@ -233,11 +237,6 @@ impl HealthCheck {
     /// Where what follows the check can run, from wherever that is begun.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
-    }
-
-    /// The task looks anew for how long it may sleep.
-    fn wake(&self) {
-        self.control.send_modify(|_| {});
     }
 
     /// A handle that does not keep the checks going: for what the probe itself keeps alive, which would otherwise keep the

@@ -6,7 +6,7 @@ use plugin_core::HealthState;
 use tokio::task::AbortHandle;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{HealthMonitor, ready::is_ready};
+use crate::{HealthMonitor, monitor::View, ready::is_ready};
 
 /// Keeps a reporter told. Dropped, it tells no more, and what was told last stands.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ impl HealthMonitor {
     /// | Unknown | `UNKNOWN`, which clients take for not serving |
     ///
     /// The server is `SERVING` when none of them is Offline or Unknown. A check that is taken out is a service that is not known any
-    /// more. It ends when the guard is dropped, or the monitor is gone, which it does not keep alive.
+    /// more. It ends when the guard is dropped, or the monitor is gone, which it does not keep alive, and what was told last stands.
+    /// With [`shutdown`](Self::shutdown) the server and all that it has told of are `NOT_SERVING`, and it ends.
     ///
     /// ```
     /// use plugin_health::{HealthMonitor, plugin_core::HealthStatus};
@@ -52,15 +53,12 @@ impl HealthMonitor {
     ///
     /// Outside of a tokio runtime.
     pub fn report_to(&self, reporter: HealthReporter) -> HealthReport {
-        let mut events = self.events();
-        let weak = self.downgrade();
+        let mut views = self.views().from_the_present();
         let report = async move {
             let mut reporter = reporter;
             let mut told: BTreeMap<String, ServingStatus> = BTreeMap::new();
-            loop {
-                let Some(monitor) = weak.upgrade() else { return };
-                let now = services(&monitor);
-                drop(monitor);
+            while let Some(view) = views.next().await {
+                let now = services(&view, &told);
                 for gone in told.keys().filter(|name| !now.contains_key(*name)) {
                     reporter.clear_service_status(gone).await;
                 }
@@ -69,7 +67,7 @@ impl HealthMonitor {
                     reporter.set_service_status(name, *status).await;
                 }
                 told = now;
-                if events.next().await.is_none() {
+                if view.is_shut_down {
                     return;
                 }
             }
@@ -79,11 +77,16 @@ impl HealthMonitor {
 }
 
 /// What each service is told to be, and the server, whose name is empty.
-fn services(monitor: &HealthMonitor) -> BTreeMap<String, ServingStatus> {
-    let all = monitor.all();
+fn services(view: &View, told: &BTreeMap<String, ServingStatus>) -> BTreeMap<String, ServingStatus> {
+    let states = || view.checks.iter().map(|(name, seen)| (name, seen.status.state));
+    if view.is_shut_down {
+        // Who watches one is to hear that it ends, and not that nobody knows it.
+        let names = states().map(|(name, _)| name).chain(told.keys()).cloned().chain([String::new()]);
+        return names.map(|name| (name, ServingStatus::NotServing)).collect();
+    }
     // One that is down stands before one of which nothing is known.
-    let worst = all.values().map(|status| status.state).filter(|state| !is_ready(*state)).max();
-    let mut services: BTreeMap<_, _> = all.into_iter().map(|(name, status)| (name, told_of(status.state))).collect();
+    let worst = states().map(|(_, state)| state).filter(|state| !is_ready(*state)).max();
+    let mut services: BTreeMap<_, _> = states().map(|(name, state)| (name.clone(), told_of(state))).collect();
     services.insert(String::new(), told_of(worst.unwrap_or(HealthState::Healthy)));
     services
 }

@@ -12,10 +12,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use plugin_core::{HealthState, HealthStatus, clock, go_duration};
+use plugin_core::{HealthState, clock, go_duration};
 use serde::Serialize;
 
-use crate::{HealthCheck, HealthMonitor, ready::is_ready, texts::bounded};
+use crate::{
+    HealthMonitor,
+    monitor::{Seen, View},
+    ready::is_ready,
+    texts::bounded,
+};
 
 /// So many checks are told.
 const MOST_CHECKS: usize = 1_000;
@@ -27,6 +32,8 @@ const MOST_CHECKS: usize = 1_000;
 /// | `/healthz` | 200 while the process answers at all: what restarts a program is to ask this, and nothing it depends on |
 /// | `/readyz` | 200 when none of the checks is Offline or Unknown, else 503, with their names; Unhealthy, below its failure limit, takes nobody out |
 /// | `/health` | JSON of all; 200 when [all together](HealthMonitor::overall) are Healthy or Degraded, else 503 |
+///
+/// After a [shutdown](HealthMonitor::shutdown) the last two answer 503, and `/readyz` says `shut down`.
 ///
 /// They answer GET and HEAD, and none may be kept by a cache. No check is made for them: they tell what is known, so that who asks
 /// often costs nothing. `/health` tells no text unless [`with_texts`](Self::with_texts): a message may say where a database is, and
@@ -86,10 +93,14 @@ impl HealthRoutes {
     }
 
     fn readyz(&self) -> Response {
-        let state = |name: &str| self.monitor.get(name).map_or(HealthState::Unknown, |check| check.state());
-        let states: Vec<(String, HealthState)> = match &self.ready_by {
-            Some(names) => names.iter().map(|name| (name.clone(), state(name))).collect(),
-            None => self.monitor.all().into_iter().map(|(name, status)| (name, status.state)).collect(),
+        let View { checks, is_shut_down } = self.monitor.view();
+        if is_shut_down {
+            return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "shut down\n");
+        }
+        let state = |name: &String| checks.get(name).map_or(HealthState::Unknown, |seen| seen.status.state);
+        let states: Vec<(&String, HealthState)> = match &self.ready_by {
+            Some(names) => names.iter().map(|name| (name, state(name))).collect(),
+            None => checks.iter().map(|(name, seen)| (name, seen.status.state)).collect(),
         };
         let missing = states.iter().filter(|(_, state)| !is_ready(*state));
         let missing: Vec<String> = missing.map(|(name, state)| format!("{state}: {name}")).take(MOST_CHECKS).collect();
@@ -100,18 +111,17 @@ impl HealthRoutes {
     }
 
     fn health(&self) -> Response {
-        let overall = self.monitor.overall();
+        let view = self.monitor.view();
+        let overall = view.overall();
         let code = if overall.state.is_serving() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let all = self.monitor.all();
-        let shown = |name: String, status: HealthStatus| {
-            let check = self.monitor.get(&name);
-            (name, CheckJson::of(status, check.as_ref(), self.texts))
-        };
+        let left_out = view.checks.len().saturating_sub(MOST_CHECKS);
+        let shown = view.checks.into_iter().take(MOST_CHECKS);
+        let shown = shown.map(|(name, seen)| (name, CheckJson::of(seen, self.texts)));
         let health = HealthJson {
             status: overall.state.as_str(),
             message: bounded(&overall.message).to_owned(),
-            left_out: all.len().saturating_sub(MOST_CHECKS),
-            checks: all.into_iter().take(MOST_CHECKS).map(|(name, status)| shown(name, status)).collect(),
+            left_out,
+            checks: shown.collect(),
         };
         // A map of texts and numbers can always be written.
         answer(code, "application/json", serde_json::to_vec(&health).unwrap_or_default())
@@ -151,9 +161,9 @@ struct CheckJson {
 }
 
 impl CheckJson {
-    fn of(status: HealthStatus, check: Option<&HealthCheck>, texts: bool) -> Self {
+    fn of(Seen { status, since }: Seen, texts: bool) -> Self {
         let metadata = if texts { status.metadata } else { BTreeMap::new() };
-        let since = check.and_then(|check| clock::wall().checked_sub(check.cell().since().elapsed()));
+        let since = clock::wall().checked_sub(since.elapsed());
         Self {
             status: status.state.as_str(),
             message: if texts { bounded(&status.message).to_owned() } else { String::new() },

@@ -3,13 +3,13 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use plugin_core::{
-    HealthCell, HealthStatus,
+    HealthCell, HealthState, HealthStatus,
     clock::{self, Instant},
 };
 
@@ -19,13 +19,26 @@ pub(crate) struct Shared {
     /// Others read it, and write it too: who holds it knows better.
     pub(crate) cell: Arc<HealthCell>,
     failures: AtomicU32,
+    /// Something was told that whoever holds the cell stands above. Written under the lock of the verdict.
+    unsaid: AtomicBool,
     /// The cell is written under this lock, so that it never has the older of two.
     verdict: Mutex<Verdict>,
 }
 
 impl Shared {
     pub(crate) fn new(cell: Arc<HealthCell>, config: HealthConfig) -> Self {
-        Self { cell, failures: AtomicU32::new(0), verdict: Mutex::new(Verdict::new(config)) }
+        let verdict = Mutex::new(Verdict::new(config));
+        Self { cell, failures: AtomicU32::new(0), unsaid: AtomicBool::new(false), verdict }
+    }
+
+    /// Begins with nothing found out and nothing told, and says so: with this message.
+    pub(crate) fn begin_anew(&self, config: HealthConfig, message: &str) {
+        let mut verdict = self.lock();
+        *verdict = Verdict::new(config);
+        // Relaxed: see `failures`, and `cell_changed`.
+        self.failures.store(0, Ordering::Relaxed);
+        self.unsaid.store(false, Ordering::Relaxed);
+        self.say(Some(HealthStatus::new(HealthState::Unknown, message)));
     }
 
     /// Failed checks since the last good one.
@@ -57,7 +70,22 @@ impl Shared {
             Some(_) => status,
         };
         let said = verdict.told(status, holds, clock::now());
+        let was_held = self.cell.is_held();
         self.say(Some(said));
+        // Relaxed: see `cell_changed`. Held before or after it: it may not have been heard.
+        self.unsaid.store(was_held || self.cell.is_held(), Ordering::Relaxed);
+    }
+
+    /// Somebody wrote the cell. When its owner lets go, what was told and stands is said.
+    pub(crate) fn cell_changed(&self) {
+        let verdict = self.lock();
+        let standing = verdict.standing();
+        // Relaxed: written under the lock.
+        if self.cell.is_held() {
+            self.unsaid.store(standing.is_some(), Ordering::Relaxed);
+        } else if self.unsaid.swap(false, Ordering::Relaxed) {
+            self.say(standing);
+        }
     }
 
     /// What was told counts no longer.

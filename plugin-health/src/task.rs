@@ -56,6 +56,8 @@ impl Task {
 
     async fn serve(&mut self) -> Result<(), Abandoned> {
         let (mut answered, mut hurried) = (0, 0);
+        let mut cell = self.shared.cell.watch();
+        let mut told_next = None;
         // While stopped there is no schedule; a restart begins a new one, with a check at once.
         let mut due: Option<(Schedule, Instant)> = None;
         // Beside the schedule, for as long as it is not well.
@@ -71,10 +73,13 @@ impl Task {
                 due = Some((Schedule::new(now, self.config.interval(), self.config.jitter()), now));
             }
             let next = [due.map(|(_, at)| at), soon.map(|soon| soon.at)].into_iter().flatten().min();
-            self.shared.cell.set_next_check(next);
+            // Of several that write to one cell, who makes no checks leaves alone what the others say of theirs.
+            if std::mem::replace(&mut told_next, next) != next {
+                self.shared.cell.set_next_check(next);
+            }
             let is_due = due.is_some_and(|(_, at)| at <= now);
             if next.is_some_and(|next| next <= now) || control.asked != answered {
-                let reported = self.check().await?;
+                let reported = self.check(&mut cell).await?;
                 // Who asked while it ran has an answer too.
                 let seen = *self.control.borrow();
                 answered = seen.asked;
@@ -96,13 +101,15 @@ impl Task {
             let next = [next, over].into_iter().flatten().min();
             tokio::select! {
                 changed = self.control.changed() => changed.map_err(|_| Abandoned)?,
+                // The cell is there for as long as this is.
+                _ = cell.changed() => self.shared.cell_changed(),
                 () = sleep_until(next) => {}
             }
         }
     }
 
     /// Makes one check, and never leaves it running.
-    async fn check(&mut self) -> Result<HealthStatus, Abandoned> {
+    async fn check(&mut self, cell: &mut watch::Receiver<HealthStatus>) -> Result<HealthStatus, Abandoned> {
         let mut asked = pin!(ask(&self.probe, self.config.timeout()));
         loop {
             // What was told may be over while a check runs.
@@ -111,13 +118,15 @@ impl Task {
                 biased;
                 status = &mut asked => return Ok(status),
                 changed = self.control.changed() => changed.map_err(|_| Abandoned)?,
+                _ = cell.changed() => self.shared.cell_changed(),
                 () = sleep_until(over) => {}
             }
         }
     }
 }
 
-async fn sleep_until(moment: Option<Instant>) {
+/// `None`: for ever.
+pub(crate) async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep(moment.saturating_since(clock::now())).await,
         None => pending().await,

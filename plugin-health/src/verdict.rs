@@ -61,7 +61,7 @@ impl Verdict {
     }
 
     /// What was told and still holds. It is said again with each check, for an owner may have held the cell meanwhile.
-    fn standing(&self) -> Option<HealthStatus> {
+    pub(crate) fn standing(&self) -> Option<HealthStatus> {
         self.told.as_ref().map(|told| told.status.clone())
     }
 

@@ -456,3 +456,34 @@ async fn what_goes_offline_again_and_again_is_trusted_later_and_a_blip_or_a_sing
     }
     assert_eq!(falls, [61, 4], "the restart, and those of the hour");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_while_the_owner_holds_the_cell_is_said_when_it_lets_go() {
+    let (cell, probe) = (Arc::new(HealthCell::default()), Scripted::new(Healthy));
+    let check = HealthCheck::start_in(Arc::clone(&cell), config(), probe.probe());
+    check.check_now().await;
+    let let_go = async || {
+        cell.release(HealthStatus::healthy());
+        let before = probe.count();
+        sleep(SECOND / 100).await;
+        assert_eq!(probe.count(), before, "no check was needed for it");
+        cell.status().message
+    };
+    cell.hold(HealthStatus::unhealthy("restarting"));
+    check.update(HealthStatus::degraded("told meanwhile"));
+    assert_eq!(cell.status().message, "restarting");
+    assert_eq!(let_go().await, "told meanwhile");
+    // So is what was told before.
+    cell.hold(HealthStatus::unhealthy("restarting"));
+    sleep(SECOND / 100).await;
+    assert_eq!(let_go().await, "told meanwhile");
+    // And not what was taken back.
+    cell.hold(HealthStatus::unhealthy("restarting"));
+    check.update(HealthStatus::degraded("told again"));
+    check.withdraw();
+    assert_eq!(let_go().await, "");
+    // Nor does it end what others write who do not hold it.
+    cell.set(HealthStatus::degraded("another writer"));
+    sleep(SECOND / 100).await;
+    assert_eq!(cell.status().message, "another writer");
+}

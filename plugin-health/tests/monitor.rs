@@ -226,3 +226,50 @@ async fn what_is_told_is_there_without_a_check_and_a_check_of_that_name_takes_it
     let error = monitor.update("mail", HealthStatus::healthy()).expect_err("it was shut down");
     assert_eq!(error.code(), Code::ShuttingDown);
 }
+
+#[tokio::test(start_paused = true)]
+async fn from_its_shutdown_on_a_monitor_is_not_well() {
+    let monitor = HealthMonitor::new();
+    monitor.update("search", HealthStatus::healthy()).expect("open");
+    let (cell, mut events) = (monitor.cell(), monitor.events());
+    let probe = Scripted::new(Healthy);
+    let check = monitor.add("mail", HealthConfig::default(), probe.probe()).expect("a new name");
+    check.check_now().await;
+    assert_eq!(monitor.overall().state, Healthy);
+    probe.change(|answer| answer.after = 3 * SECOND);
+    sleep(40 * SECOND).await;
+    let check_now = check.clone();
+    tokio::spawn(async move { check_now.check_now().await });
+    sleep(SECOND).await;
+    let stopping = monitor.clone();
+    let stopping = tokio::spawn(async move { stopping.shutdown().await });
+    sleep(SECOND).await;
+    assert!(!stopping.is_finished() && monitor.all().len() == 2, "a check runs");
+    assert_eq!((cell.state(), monitor.overall().message.as_str()), (Unhealthy, "shut down"));
+    stopping.await.expect("no panic");
+    sleep(SECOND).await;
+    assert_eq!((cell.state(), cell.status().message.as_str()), (Unhealthy, "shut down"));
+    assert_eq!((monitor.overall().state, monitor.cell().state(), monitor.all().len()), (Unhealthy, Unhealthy, 0));
+    // Nothing can come any more, though somebody keeps the monitor.
+    let (gone, end) = (events.next().await.expect("it was told to be there"), events.next().await);
+    assert_eq!((gone.name.as_str(), gone.status, end), ("search", None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_there_last_is_told_when_the_monitor_is_gone() {
+    let monitor = HealthMonitor::new();
+    for name in ["a", "b", "c"] {
+        monitor.update(name, HealthStatus::healthy()).expect("open");
+    }
+    let (mut events, cell) = (monitor.events(), monitor.cell());
+    monitor.update("a", HealthStatus::degraded("slow")).expect("open");
+    assert_eq!(events.next().await.expect("the monitor is there").name, "a");
+    for name in ["b", "c"] {
+        monitor.update(name, HealthStatus::unhealthy("down")).expect("open");
+    }
+    drop(monitor);
+    assert_eq!(told(&mut events).await, [("b".into(), Some(Unhealthy)), ("c".into(), Some(Unhealthy))]);
+    assert!(events.next().await.is_none());
+    sleep(SECOND).await;
+    assert_eq!(cell.status().message, "unhealthy: b, c; degraded: a");
+}

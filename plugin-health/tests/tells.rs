@@ -175,3 +175,66 @@ async fn a_server_of_grpc_is_told_of_each_check_until_the_guard_is_dropped() {
     assert_eq!(asked("shop.Orders").await, "SERVING", "nobody tells any more");
     server.abort();
 }
+
+#[tokio::test]
+async fn what_was_shut_down_is_not_ready_though_its_process_lives() {
+    let monitor = HealthMonitor::new();
+    tell(&monitor, "shop.Orders", Healthy);
+    let (reporter, service) = tonic_health::server::health_reporter();
+    let report = monitor.report_to(reporter);
+    let asked = tower::service_fn(move |request: Request<tonic::body::Body>| {
+        tower::ServiceExt::oneshot(service.clone(), request)
+    });
+    let app = Router::new()
+        .merge(HealthRoutes::new(&monitor).router())
+        .nest("/none", HealthRoutes::new(&monitor).ready_by([""; 0]).router());
+    let served = Served::new(app).await;
+    let services = ["", "shop.Orders"].map(|name| probes::grpc(asked.clone(), name));
+    let are_told = async |expected: HealthState| {
+        let told = async {
+            for service in &services {
+                while ask(service, Duration::from_secs(20)).await.state != expected {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), told).await.expect("both are told in time");
+    };
+    are_told(Healthy).await;
+    assert_eq!((served.get("/readyz").await.0, served.get("/none/readyz").await.0), (200, 200));
+    monitor.shutdown().await;
+    are_told(Unhealthy).await;
+    for path in ["/readyz", "/none/readyz"] {
+        assert_eq!(served.get(path).await, (503, "shut down\n".to_owned()), "{path}");
+    }
+    let (code, body) = served.get("/health").await;
+    assert_eq!((code, body.as_str()), (503, r#"{"status":"unhealthy","message":"shut down","checks":{}}"#));
+    assert_eq!(served.get("/healthz").await.0, 200, "who ends is not to be killed for it");
+    drop(report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_health_does_not_contradict_itself() {
+    let monitor = HealthMonitor::new();
+    for index in 0..100 {
+        tell(&monitor, &format!("check-{index}"), Healthy);
+    }
+    let flips = monitor.clone();
+    let flips = tokio::task::spawn_blocking(move || {
+        for round in 0..200_000 {
+            tell(&flips, "check-50", if round % 2 == 0 { Unhealthy } else { Healthy });
+        }
+    });
+    let app: Router = HealthRoutes::new(&monitor).router();
+    for _ in 0..500 {
+        let request = Request::get("/health").body(Body::empty()).expect("a request");
+        let answer = tower::ServiceExt::oneshot(app.clone(), request).await.expect("infallible");
+        let code = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 10_000_000).await.expect("a body");
+        let health: Value = serde_json::from_slice(&body).expect("JSON");
+        let one = (code, health["status"].as_str().expect("text"));
+        let other = health["checks"]["check-50"]["status"].as_str().expect("text");
+        assert_eq!(one, if other == "healthy" { (200, "healthy") } else { (503, "unhealthy") }, "it says {other}");
+    }
+    flips.await.expect("no panic");
+}

@@ -3,13 +3,11 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    sync::Weak,
 };
 
 use plugin_core::{HealthState, HealthStatus};
-use tokio::sync::watch;
 
-use super::inner::Inner;
+use super::views::Views;
 
 /// Something of a monitor changed: the state of one of its checks, or whether that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +39,7 @@ pub struct HealthMonitorEvent {
 /// # }
 /// ```
 pub struct HealthMonitorEvents {
-    monitor: Weak<Inner>,
-    changed: watch::Receiver<u64>,
+    views: Views,
     /// What was told of each.
     told: BTreeMap<String, HealthState>,
     /// Those that were another than was told when all were last looked at.
@@ -50,37 +47,40 @@ pub struct HealthMonitorEvents {
 }
 
 impl HealthMonitorEvents {
-    pub(super) fn new(
-        monitor: Weak<Inner>,
-        changed: watch::Receiver<u64>,
-        told: BTreeMap<String, HealthState>,
-    ) -> Self {
-        Self { monitor, changed, told, queue: VecDeque::new() }
+    pub(super) fn new(views: Views, told: BTreeMap<String, HealthState>) -> Self {
+        Self { views, told, queue: VecDeque::new() }
     }
 
     /// Waits until something is another than when it was last told, and gives it back. A check that is added is told with its
-    /// state, Unknown at first. Whoever changes often keeps no other from being told. `None` when the monitor is gone.
+    /// state, Unknown at first. Whoever changes often keeps no other from being told. `None` when the monitor is gone or was shut down,
+    /// and all was told as it was last.
     ///
     /// A future that is dropped has missed nothing.
     pub async fn next(&mut self) -> Option<HealthMonitorEvent> {
         loop {
-            let monitor = self.monitor.upgrade()?;
+            // Before the look, so that what changes after it is seen.
+            let Some(source) = self.views.source() else {
+                self.views.changed().await?;
+                continue;
+            };
             while let Some(name) = self.queue.pop_front() {
-                let status = monitor.status_of(&name);
+                let status = source.status_of(&name);
                 if let Some(event) = self.event(name, status) {
                     return Some(event);
                 }
             }
-            // Before the look, so that what changes after it is seen.
-            self.changed.borrow_and_update();
-            let states = monitor.states();
+            let states = source.states();
             let gone = self.told.keys().filter(|name| !states.contains_key(*name));
             let others = states.iter().filter(|(name, state)| self.told.get(*name) != Some(*state));
             self.queue = gone.chain(others.map(|(name, _)| name)).cloned().collect();
-            drop(monitor);
-            if self.queue.is_empty() {
-                self.changed.changed().await.ok()?;
+            if !self.queue.is_empty() {
+                continue;
             }
+            if source.is_empty_for_good() {
+                return None;
+            }
+            drop(source);
+            self.views.changed().await?;
         }
     }
 

@@ -1,20 +1,29 @@
 //! Many health checks under their names.
 
+mod entry;
 mod events;
 mod inner;
+mod updates;
+mod view;
+mod views;
 
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, MutexGuard},
-    time::Duration,
 };
 
 use plugin_core::{Code, HealthCell, HealthStatus, PluginError, Probe};
 
-use crate::{HealthCheck, HealthConfig};
+use crate::{HealthCheck, HealthConfig, shared::Shared};
+use entry::{Entry, Followed};
 pub use events::{HealthMonitorEvent, HealthMonitorEvents};
-use inner::{Checks, Entry, Inner};
+use inner::{Checks, Inner};
+#[cfg(feature = "axum")]
+pub(crate) use view::Seen;
+#[cfg(any(feature = "axum", feature = "tonic-health"))]
+pub(crate) use view::View;
+use views::Views;
 
 /// The health checks of many things, each under its name. Cheap to clone; every clone is the same monitor.
 ///
@@ -64,98 +73,56 @@ impl HealthMonitor {
     ///
     /// Outside of a tokio runtime with a timer.
     pub fn add(&self, name: impl Into<String>, config: HealthConfig, probe: Probe) -> Result<HealthCheck, PluginError> {
-        self.add_with(name.into(), || HealthCheck::start(config, probe))
+        let start = |before: Option<&Arc<Shared>>| match before {
+            Some(shared) => {
+                shared.begin_anew(config, "");
+                HealthCheck::start_with(Arc::clone(shared), config, probe)
+            }
+            None => HealthCheck::start(config, probe),
+        };
+        self.add_with(name.into(), start)
     }
 
-    /// Takes in a check that runs already.
+    /// Takes in a check that runs already. Of a cell that was handed out for this name before, when nobody checked it, nothing is
+    /// known any more: it is Unknown.
     ///
     /// # Errors
     ///
     /// `PLUGIN_1010` when there is a check of this name, and `LIFECYCLE_2102` after [`shutdown`](Self::shutdown).
     pub fn add_check(&self, name: impl Into<String>, check: HealthCheck) -> Result<(), PluginError> {
-        self.add_with(name.into(), || check).map(drop)
+        let take = |before: Option<&Arc<Shared>>| {
+            if let Some(shared) = before {
+                shared.begin_anew(HealthConfig::default(), "a check has taken its place");
+            }
+            check
+        };
+        self.add_with(name.into(), take).map(drop)
     }
 
-    fn add_with(&self, name: String, check: impl FnOnce() -> HealthCheck) -> Result<HealthCheck, PluginError> {
+    /// What there was for what was told of the name is given to `check`.
+    fn add_with(
+        &self,
+        name: String,
+        check: impl FnOnce(Option<&Arc<Shared>>) -> HealthCheck,
+    ) -> Result<HealthCheck, PluginError> {
         let mut checks = self.open(&name)?;
-        if checks.by_name.get(&name).is_some_and(|entry| !entry.is_unchecked) {
-            let message = "a health check of this name is there already";
-            return Err(PluginError::new(Code::DuplicateName, message).with_plugin(name));
+        let check = match checks.by_name.get(&name) {
+            Some(Entry::Checked(_)) => {
+                let message = "a health check of this name is there already";
+                return Err(PluginError::new(Code::DuplicateName, message).with_plugin(name));
+            }
+            Some(Entry::Told(told)) => check(Some(&told.shared)),
+            None => check(None),
+        };
+        let before = checks.take(&name);
+        // It may have been restarted, and makes no checks that are any.
+        if let Some(handle) = before.as_ref().and_then(Entry::handle) {
+            handle.ask_to_stop();
         }
-        let check = check();
-        checks.by_name.insert(name, Entry::new(check.clone(), false, Arc::downgrade(&self.0)));
-        drop(checks);
+        checks.by_name.insert(name, Entry::Checked(Followed::new(check.clone(), Arc::downgrade(&self.0.changes))));
+        drop((checks, before));
         self.0.has_changed();
         Ok(check)
-    }
-
-    /// Says from outside how the thing of this name is, whether or not it is checked, until something else is said of it.
-    ///
-    /// Of a check that stands above what it says, see [`HealthCheck::update`]. A name that is not there is there from then on, and
-    /// [`add`](Self::add) may still add a check of that name, which takes its place.
-    ///
-    /// # Errors
-    ///
-    /// `LIFECYCLE_2102` after [`shutdown`](Self::shutdown).
-    ///
-    /// # Panics
-    ///
-    /// For a name that is not there: outside of a tokio runtime with a timer.
-    pub fn update(&self, name: impl Into<String>, status: HealthStatus) -> Result<(), PluginError> {
-        self.update_with(name.into(), |check| check.update(status))
-    }
-
-    /// Like [`update`](Self::update), for no longer than `holds`. After that the checks of it count again; of what nobody checks
-    /// nothing is known then, and its state is Unknown.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// use plugin_health::{
-    ///     HealthMonitor,
-    ///     plugin_core::{HealthState, HealthStatus},
-    /// };
-    ///
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let monitor = HealthMonitor::new();
-    /// monitor.update_for("worker", HealthStatus::healthy(), Duration::from_secs(60))?; // with each of its heartbeats
-    /// assert_eq!(monitor.overall().state, HealthState::Healthy);
-    /// tokio::time::sleep(Duration::from_secs(61)).await;
-    /// let worker = monitor.all().remove("worker").expect("it is there");
-    /// assert_eq!((worker.state, worker.message.as_str()), (HealthState::Unknown, "nothing was heard of it for 1m"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`update`](Self::update).
-    ///
-    /// # Panics
-    ///
-    /// As [`update`](Self::update).
-    pub fn update_for(
-        &self,
-        name: impl Into<String>,
-        status: HealthStatus,
-        holds: Duration,
-    ) -> Result<(), PluginError> {
-        self.update_with(name.into(), |check| check.update_for(status, holds))
-    }
-
-    fn update_with(&self, name: String, tell: impl FnOnce(&HealthCheck)) -> Result<(), PluginError> {
-        let mut checks = self.open(&name)?;
-        if let Some(entry) = checks.by_name.get(&name) {
-            tell(&entry.check);
-            return Ok(());
-        }
-        let check = HealthCheck::unchecked();
-        tell(&check);
-        checks.by_name.insert(name, Entry::new(check, true, Arc::downgrade(&self.0)));
-        drop(checks);
-        self.0.has_changed();
-        Ok(())
     }
 
     /// The checks, for a change. Refused after a shutdown.
@@ -171,23 +138,41 @@ impl HealthMonitor {
     ///
     /// The name is free with the first poll. Dropping the future after it leaves the check stopped.
     pub async fn remove(&self, name: &str) -> bool {
-        let taken = self.0.lock().by_name.remove(name);
+        let taken = self.0.lock().take(name);
         let Some(entry) = taken else { return false };
         self.0.has_changed();
-        entry.check.stop().await;
+        if let Some(check) = entry.handle() {
+            check.stop().await;
+        }
         true
     }
 
-    /// The handle of the check with this name.
+    /// The handle of the check with this name. Of a name that was told and that nobody checks, it makes no checks, and its cell is
+    /// for a gate or for whoever waits.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<HealthCheck> {
-        self.0.lock().by_name.get(name).map(|entry| entry.check.clone())
+        match self.0.lock().by_name.get_mut(name)? {
+            Entry::Checked(followed) => Some(followed.check.clone()),
+            Entry::Told(told) => Some(told.handle(Arc::downgrade(&self.0.changes))),
+        }
     }
 
     /// The status of each, by name.
     #[must_use]
     pub fn all(&self) -> BTreeMap<String, HealthStatus> {
-        self.0.all()
+        self.0.view().checks.into_iter().map(|(name, seen)| (name, seen.status)).collect()
+    }
+
+    /// All at one moment.
+    #[cfg(feature = "axum")]
+    pub(crate) fn view(&self) -> View {
+        self.0.view()
+    }
+
+    /// Follows all, from now on.
+    #[cfg(feature = "tonic-health")]
+    pub(crate) fn views(&self) -> Views {
+        Views::new(&self.0)
     }
 
     /// The status of all together.
@@ -195,14 +180,17 @@ impl HealthMonitor {
     /// Any Offline or Unhealthy makes it Unhealthy; else any Degraded makes it Degraded; else any Unknown, of which no
     /// check has finished yet, makes it Unknown. The message names those that are not Healthy, such as
     /// `offline: billing; degraded: search`. Without checks it is Healthy.
+    ///
+    /// From the first poll of [`shutdown`](Self::shutdown) on it is Unhealthy, with the message `shut down`. Offline it never is: a gate
+    /// that reads it lets the last calls end.
     #[must_use]
     pub fn overall(&self) -> HealthStatus {
-        self.0.together()
+        self.0.view().overall()
     }
 
     /// The [status of all together](Self::overall) as a cell, for a gate or for whoever waits for a change. It follows the
     /// states: a check that leaves its state as it is leaves the cell as it is. It outlives the monitor, and then keeps the last
-    /// status. Each call gives back the same cell.
+    /// status, as it does after a shutdown. Each call gives back the same cell.
     ///
     /// # Panics
     ///
@@ -210,13 +198,12 @@ impl HealthMonitor {
     #[must_use]
     pub fn cell(&self) -> Arc<HealthCell> {
         let start = || {
-            let mut changed = self.0.changed.subscribe();
-            let cell = Arc::new(HealthCell::new(self.0.together()));
-            let (monitor, told) = (Arc::downgrade(&self.0), Arc::clone(&cell));
+            let mut views = Views::new(&self.0);
+            let cell = Arc::new(HealthCell::new(self.overall()));
+            let told = Arc::clone(&cell);
             tokio::spawn(async move {
-                while changed.changed().await.is_ok() {
-                    let Some(monitor) = monitor.upgrade() else { return };
-                    told.set(monitor.together());
+                while let Some(view) = views.next().await {
+                    told.set(view.overall());
                 }
             });
             cell
@@ -227,24 +214,23 @@ impl HealthMonitor {
     /// Follows the states of all, from now on, and which are there.
     #[must_use]
     pub fn events(&self) -> HealthMonitorEvents {
-        let changed = self.0.changed.subscribe();
-        HealthMonitorEvents::new(Arc::downgrade(&self.0), changed, self.0.states())
-    }
-
-    /// The monitor without keeping it alive.
-    #[cfg(feature = "tonic-health")]
-    pub(crate) fn downgrade(&self) -> WeakHealthMonitor {
-        WeakHealthMonitor(Arc::downgrade(&self.0))
+        // Before the look, so that what changes after it is seen.
+        let views = Views::new(&self.0);
+        HealthMonitorEvents::new(views, self.0.states())
     }
 
     /// Stops all checks, waits for those that run, and takes no new ones. It takes no longer than the longest timeout.
+    ///
+    /// Who stops is not to be sent more: from the first poll on [all together](Self::overall) are Unhealthy, `/readyz` and `/health` of
+    /// `HealthRoutes` answer 503, and what `report_to` has told of is `NOT_SERVING`. `/healthz` answers 200 for as long as the process
+    /// does.
     ///
     /// Dropping the future leaves all checks stopped.
     pub async fn shutdown(&self) {
         for (check, stop) in self.stop_all() {
             check.stopped(stop).await;
         }
-        self.0.lock().by_name.clear();
+        self.0.lock().clear();
         self.0.has_changed();
     }
 
@@ -252,19 +238,11 @@ impl HealthMonitor {
     fn stop_all(&self) -> Vec<(HealthCheck, u64)> {
         let mut checks = self.0.lock();
         checks.shut_down = true;
-        let checks = checks.by_name.values().map(|entry| &entry.check);
-        checks.map(|check| (check.clone(), check.ask_to_stop())).collect()
-    }
-}
-
-/// A monitor that it does not keep alive.
-#[cfg(feature = "tonic-health")]
-pub(crate) struct WeakHealthMonitor(std::sync::Weak<Inner>);
-
-#[cfg(feature = "tonic-health")]
-impl WeakHealthMonitor {
-    pub(crate) fn upgrade(&self) -> Option<HealthMonitor> {
-        self.0.upgrade().map(HealthMonitor)
+        let handles = checks.by_name.values().filter_map(Entry::handle);
+        let stops = handles.map(|check| (check.clone(), check.ask_to_stop())).collect();
+        drop(checks);
+        self.0.has_changed();
+        stops
     }
 }
 
