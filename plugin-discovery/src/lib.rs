@@ -21,6 +21,7 @@ pub mod kubernetes;
 mod publisher;
 mod running;
 mod settings;
+mod silence;
 mod source;
 mod static_source;
 mod task;

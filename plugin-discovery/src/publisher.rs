@@ -47,23 +47,47 @@ impl Publisher {
         self.kept.send_if_modified(|kept| kept.publish(set, now));
     }
 
-    /// These are some of the instances, and why others may be missing or old: what could be found while a part of the
-    /// source fails. They are the set from here on, and the fault goes on beside it. With none of them it is a
-    /// [`fault`](Self::fault).
+    /// These are some of the instances, and why others are missing or old: what there is while a part of the source
+    /// fails. With none of them it is a [`fault`](Self::fault).
+    ///
+    /// `found` are those that were found now. `old` are those that the part which fails now was asked for last: they are
+    /// kept beside them, each for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault, from
+    /// the first time that it was told as old. Then they are dropped, however often they are told again. So tell all
+    /// that the part said last, each time, and leave the time to this. One that is in both is found.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use plugin_discovery::{Discovery, FaultKind, FoundInstance, Publisher};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let discovery = Discovery::start(|publisher: Publisher| async move {
+    ///     let north = FoundInstance::new("10.0.0.1:80");
+    ///     let south = FoundInstance::new("10.1.0.1:80");
+    ///     publisher.publish([north.clone(), south.clone()]);
+    ///     // From here on the registry of the south does not answer.
+    ///     publisher.publish_part([north], [south], FaultKind::Unreachable, "south: connection refused");
+    ///     std::future::pending().await
+    /// });
+    /// assert_eq!(discovery.first(Duration::from_secs(1)).await?.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn publish_part(
         &self,
-        instances: impl IntoIterator<Item = FoundInstance>,
+        found: impl IntoIterator<Item = FoundInstance>,
+        old: impl IntoIterator<Item = FoundInstance>,
         kind: FaultKind,
         message: impl AsRef<str>,
     ) {
-        let set = instances.into_iter().collect();
+        let (found, old) = (found.into_iter().collect(), old.into_iter().collect());
         let message = on_one_line(message.as_ref());
         let now = clock::now();
-        self.kept.send_if_modified(|kept| kept.publish_part(set, kind, &message, now));
+        self.kept.send_if_modified(|kept| kept.publish_part(found, old, kind, &message, now));
     }
 
     /// What was published last still holds: for a source that is told of changes alone, and knows that there are none.
-    /// It ends a fault, except one that says that there are no instances. Before the first set it does nothing.
+    /// It ends a fault, except one that says that there are no instances, and one in part of which something was dropped
+    /// meanwhile. Before the first set it does nothing.
     pub fn confirm(&self) {
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.confirm(now));

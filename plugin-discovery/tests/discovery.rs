@@ -194,7 +194,7 @@ async fn a_part_is_the_set_and_the_fault_goes_on_beside_it() {
     let (mut discovery, publisher) = by_hand(config).await;
     publisher.fault(FaultKind::Refused, "SERVFAIL");
     after(MINUTE).await;
-    publisher.publish_part(found(&["a:1"]), FaultKind::Unreachable, "half of it does not answer");
+    publisher.publish_part(found(&["a:1"]), [], FaultKind::Unreachable, "half of it does not answer");
     assert_eq!(discovery.changed().await.len(), 1);
     after(MINUTE).await;
     let fault = discovery.fault().expect("it has one");
@@ -202,12 +202,72 @@ async fn a_part_is_the_set_and_the_fault_goes_on_beside_it() {
     assert_eq!(fault.age(), 2 * MINUTE);
     after(MINUTE).await;
     assert_eq!(names(&discovery), ["a:1"], "what was found is no old set");
-    publisher.publish_part(found(&["b:1"]), FaultKind::Unreachable, "half of it does not answer");
+    publisher.publish_part(found(&["b:1"]), [], FaultKind::Unreachable, "half of it does not answer");
     assert_eq!(discovery.changed().await[0].name(), "b:1");
-    publisher.publish_part([], FaultKind::Unreachable, "none of it answers");
+    publisher.publish_part([], [], FaultKind::Unreachable, "none of it answers");
     assert_eq!(names(&discovery), ["b:1"]);
     after(MINUTE).await;
     assert_eq!(names(&discovery).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_part_said_last_is_kept_as_long_as_a_set_would_be_and_is_as_old_as_it_is() {
+    let config = DiscoveryConfig::builder().with_keep_for(3 * MINUTE).build().expect("in bounds");
+    let (mut discovery, publisher) = by_hand(config).await;
+    publisher.publish(found(&["a:1", "b:1"]));
+    discovery.changed().await;
+    let part = || publisher.publish_part(found(&["a:1"]), found(&["b:1"]), FaultKind::Refused, "SERVFAIL of b");
+    after(MINUTE).await;
+    for minutes in 0..3 {
+        // Said again, it is not younger; nor by a round that had no answer at all.
+        if minutes == 1 {
+            publisher.fault(FaultKind::Unreachable, "no answer")
+        } else {
+            part()
+        }
+        assert_eq!((names(&discovery).len(), discovery.age()), (2, Some((minutes + 1) * MINUTE)));
+        after(MINUTE - Duration::from_millis(u64::from(minutes == 2))).await;
+    }
+    assert_eq!(names(&discovery), ["a:1", "b:1"]);
+    after(Duration::from_millis(1)).await;
+    assert_eq!((names(&discovery), discovery.changed().await.len()), (vec!["a:1".to_owned()], 1));
+    assert_eq!((kind(&discovery), discovery.age()), (Some(FaultKind::Refused), Some(MINUTE)));
+    // It stays away however often it is said to be old, and nothing makes it good but an answer.
+    part();
+    publisher.confirm();
+    assert_eq!((names(&discovery).len(), kind(&discovery)), (1, Some(FaultKind::Refused)));
+    publisher.publish(found(&["a:1", "b:1"]));
+    assert_eq!((names(&discovery).len(), kind(&discovery), discovery.age()), (2, None, Some(Duration::ZERO)));
+    part();
+    after(2 * MINUTE).await;
+    assert_eq!(names(&discovery).len(), 2, "one good answer begins the time anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_part_that_fails_after_the_whole_did_counts_from_there() {
+    let config = DiscoveryConfig::builder().with_keep_for(3 * MINUTE).build().expect("in bounds");
+    let (discovery, publisher) = by_hand(config).await;
+    publisher.publish(found(&["a:1", "b:1"]));
+    publisher.fault(FaultKind::Unreachable, "no answer");
+    after(2 * MINUTE).await;
+    publisher.publish_part(found(&["a:1"]), found(&["b:1"]), FaultKind::Refused, "SERVFAIL of b");
+    after(MINUTE).await;
+    assert_eq!(names(&discovery), ["a:1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_says_that_it_has_none_is_believed_when_that_has_lasted_and_one_without_an_answer_never() {
+    for (fault, left) in [(FaultKind::Absent, 0), (FaultKind::Unreachable, 1)] {
+        let (discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
+        publisher.publish(found(&["a:1", "b:1"]));
+        publisher.publish_part([], found(&["b:1"]), fault, "what it is");
+        publisher.confirm();
+        publisher.publish_part([], found(&["b:1"]), fault, "what it is");
+        after(5 * MINUTE - Duration::from_millis(1)).await;
+        assert_eq!(names(&discovery), ["b:1"]);
+        after(Duration::from_millis(1)).await;
+        assert_eq!((names(&discovery).len(), kind(&discovery)), (left, Some(fault)));
+    }
 }
 
 #[tokio::test(start_paused = true)]

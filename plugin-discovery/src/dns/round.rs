@@ -35,6 +35,8 @@ pub(super) type Known = HashMap<Question, Vec<IpAddr>>;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) instances: Vec<FoundInstance>,
+    /// Of the questions that were not answered, by what they were answered last.
+    pub(super) old: Vec<FoundInstance>,
     pub(super) time_to_live: Duration,
     /// Why some may be missing or old.
     pub(super) lack: Option<Lack>,
@@ -83,7 +85,8 @@ fn questions(targets: &[Target], families: IpFamilies) -> Vec<Question> {
     names.into_iter().flat_map(each).collect()
 }
 
-/// The set that the answers make. What one question did not answer is what it answered last, unless all did not.
+/// The set that the answers make, and beside it what was answered last to the questions that are not answered now. For how
+/// long that is kept is not decided here.
 fn judge(
     targets: &Answer<Target>,
     answers: Vec<(Question, Result<Answer<IpAddr>, Lack>)>,
@@ -93,38 +96,40 @@ fn judge(
     let mut failed = None;
     let mut none = None;
     let mut answered = answers.is_empty();
-    let mut now = Known::with_capacity(answers.len());
+    let (mut fresh, mut old) = (Known::with_capacity(answers.len()), Known::new());
     for (question, answer) in answers {
-        let addresses = match answer {
+        match answer {
             Ok(answer) => {
                 answered = true;
                 time_to_live = time_to_live.min(answer.time_to_live);
-                answer.records
+                fresh.insert(question, answer.records);
             }
             Err(lack) if lack.kind.says_there_are_none() => {
                 answered = true;
                 // That a name has no record of one type says less than that there is no such name.
                 none = none.filter(|_| lack.kind == FaultKind::Absent).or(Some(lack));
-                Vec::new()
             }
             Err(lack) => {
                 failed.get_or_insert(lack);
-                known.remove(&question).unwrap_or_default()
+                if let Some(addresses) = known.get(&question) {
+                    old.insert(question, addresses.clone());
+                }
             }
-        };
-        now.insert(question, addresses);
+        }
     }
     if !answered && let Some(lack) = failed {
         return Err(lack);
     }
-    *known = now;
-    let instances = instances(&targets.records, known);
-    if instances.is_empty() {
+    let instances_of = |known: &Known| instances(&targets.records, known);
+    let (instances, old_ones) = (instances_of(&fresh), instances_of(&old));
+    *known = fresh;
+    known.extend(old);
+    if instances.is_empty() && old_ones.is_empty() {
         // What failed may hide some, so that is the stronger word.
         let no_target = || Lack { kind: FaultKind::Empty, message: "the service has no target".to_owned() };
         return Err(failed.or(none).unwrap_or_else(no_target));
     }
-    Ok(Found { instances, time_to_live, lack: failed })
+    Ok(Found { instances, old: old_ones, time_to_live, lack: failed })
 }
 
 /// One for each address of each target, in an order of their own, so that of two with one address it is always the same

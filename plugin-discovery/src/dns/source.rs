@@ -104,12 +104,12 @@ impl Source for DnsSource {
                 let found = find(&wanted, &config, &mut known).await;
                 let random = fastrand::f64();
                 let wait = match found {
-                    Ok(Found { instances, time_to_live, lack: None }) => {
+                    Ok(Found { instances, time_to_live, lack: None, .. }) => {
                         publisher.publish(instances);
                         schedule.after_set(time_to_live, random)
                     }
-                    Ok(Found { instances, lack: Some(lack), .. }) => {
-                        publisher.publish_part(instances, lack.kind, &lack.message);
+                    Ok(Found { instances, old, lack: Some(lack), .. }) => {
+                        publisher.publish_part(instances, old, lack.kind, &lack.message);
                         schedule.after_fault(random)
                     }
                     Err(lack) => {
