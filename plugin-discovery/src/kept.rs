@@ -334,5 +334,39 @@ mod tests {
                 prop_assert!(!is_well || (kept.fault().is_none() && kept.confirmed() == Some(now)));
             }
         }
+
+        #[test]
+        fn what_a_part_said_last_holds_for_the_stated_time_from_its_first_bad_word(
+            said in prop::collection::vec((0_usize..4, 0_u64..40), 1..60),
+            keep_for in 1_u64..60,
+        ) {
+            let seconds = Duration::from_secs;
+            let config = DiscoveryConfig::builder().with_keep_for(seconds(keep_for)).build().expect("in bounds");
+            let mut kept = Kept::new(config);
+            let mut now = Instant::from_nanos(1);
+            // `b` comes from a part that fails, or the whole of the source does.
+            let one = |address: &'static str| [FoundInstance::new(address)].into_iter().collect::<Sorted>();
+            kept.publish(set(1).into_iter().collect(), now);
+            let (mut bad, mut answered) = (None, now);
+            for (says, wait) in said {
+                now = now.saturating_add(seconds(wait));
+                kept.expire(now);
+                match says {
+                    0 => kept.publish(set(1).into_iter().collect(), now),
+                    1 => kept.fail(FaultKind::Unreachable, "", now),
+                    2 => kept.publish_part(one("a:1"), one("b:1"), FaultKind::Refused, "", now),
+                    _ => kept.expire(now),
+                };
+                (bad, answered) = match says {
+                    0 => (None, now),
+                    1 | 2 => (bad.or(Some(now)), answered),
+                    _ => (bad, answered),
+                };
+                let is_over = bad.is_some_and(|bad| now.saturating_since(bad) >= seconds(keep_for));
+                prop_assert_eq!(kept.holds("b:1"), !is_over);
+                prop_assert!(is_over || kept.confirmed() == Some(answered), "as old as its oldest");
+                prop_assert!(kept.due().is_none_or(|due| due > now));
+            }
+        }
     }
 }

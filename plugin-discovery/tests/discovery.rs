@@ -389,6 +389,46 @@ async fn for_each_of_an_unknown_service_waits_for_the_first_set() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_closure_that_panics_is_called_with_the_next_set_all_the_same() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
+    let following = discovery.for_each(move |set: &[FoundInstance]| {
+        tell.send(set.len()).expect("read");
+        assert_ne!(set.len(), 2, "a mistake of the closure");
+    });
+    for (set, panics) in [(&["a:1"][..], false), (&["a:1", "b:1"], true), (&["a:1", "b:1", "c:1"], false)] {
+        publisher.publish(found(set));
+        after(MINUTE).await;
+        assert_eq!((told.try_recv(), following.has_panicked()), (Ok(set.len()), panics));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_is_told_when_it_begins_when_it_changes_and_when_it_ends() {
+    let (mut discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
+    publisher.publish(found(&["a:1"]));
+    assert!(tokio::time::timeout(MINUTE, discovery.fault_changed()).await.is_err(), "all is well");
+    for (fault, message) in [(FaultKind::Unreachable, "no answer"), (FaultKind::Refused, "SERVFAIL")] {
+        publisher.fault(fault, message);
+        let told = discovery.fault_changed().await.expect("it has one");
+        assert_eq!((told.kind(), told.message()), (fault, message));
+        // Said again, or with another set, it is the same.
+        publisher.fault(fault, message);
+        publisher.publish_part(found(&["b:1"]), [], fault, message);
+        assert!(tokio::time::timeout(MINUTE, discovery.fault_changed()).await.is_err());
+    }
+    publisher.publish(found(&["a:1"]));
+    assert_eq!(discovery.fault_changed().await, None);
+    // One that is as before, and began anew meanwhile, is another one.
+    publisher.fault(FaultKind::Refused, "SERVFAIL");
+    let first = discovery.fault_changed().await;
+    publisher.publish(found(&["a:1"]));
+    after(MINUTE).await;
+    publisher.fault(FaultKind::Refused, "SERVFAIL");
+    assert_ne!(discovery.fault_changed().await, first);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_handle_is_told_of_each_set_and_of_several_of_the_newest() {
     let (mut one, publisher) = by_hand(DiscoveryConfig::default()).await;
     let mut other = one.clone();
