@@ -8,9 +8,10 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::time::Instant;
 
 use super::{
-    IpFamilies,
+    DnsConfig, IpFamilies,
     lookup::Resolver,
     question::{Answer, Lack, Question, Target, address, target},
 };
@@ -46,7 +47,7 @@ pub(super) struct Found {
 pub(super) async fn round(
     resolver: &Resolver,
     wanted: &Wanted,
-    families: IpFamilies,
+    config: &DnsConfig,
     known: &mut Known,
 ) -> Result<Found, Lack> {
     let targets = match wanted {
@@ -56,18 +57,24 @@ pub(super) async fn round(
         }
         Wanted::Service(name) => {
             let question = Question { name: name.clone(), of: RecordType::SRV };
-            resolver.ask(&question, target).await?
+            resolver.ask(&question, target, config.timeout()).await?
         }
     };
-    let questions = questions(&targets.records, families);
-    let answers: Vec<_> = stream::iter(questions)
-        .map(|question| async {
-            let answer = resolver.ask(&question, address).await;
-            (question, answer)
+    let questions = questions(&targets.records, config.families()).into_iter().enumerate();
+    // However many targets there are said to be, and however silent whoever knows them is, the round has an end.
+    let (began, longest) = (Instant::now(), config.max_interval().max(config.timeout()));
+    let mut answers: Vec<_> = stream::iter(questions)
+        .map(|(at, question)| async move {
+            let left = longest.saturating_sub(began.elapsed()).min(config.timeout());
+            let answer = resolver.ask(&question, address, left).await;
+            (at, question, answer)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
+    // So that of several that fail it is always the same that is told.
+    answers.sort_by_key(|(at, ..)| *at);
+    let answers = answers.into_iter().map(|(_, question, answer)| (question, answer)).collect();
     judge(&targets, answers, known)
 }
 
@@ -85,8 +92,8 @@ fn questions(targets: &[Target], families: IpFamilies) -> Vec<Question> {
     names.into_iter().flat_map(each).collect()
 }
 
-/// The set that the answers make, and beside it what was answered last to the questions that are not answered now. For how
-/// long that is kept is not decided here.
+/// The set that the answers make, and beside it what was answered last to the questions that are not answered now. For
+/// how long that is kept is not decided here.
 fn judge(
     targets: &Answer<Target>,
     answers: Vec<(Question, Result<Answer<IpAddr>, Lack>)>,

@@ -126,7 +126,7 @@ impl Source for DnsSource {
 async fn find(wanted: &Wanted, config: &DnsConfig, known: &mut Known) -> Result<Found, Lack> {
     // A new one for each round: its cache has kept nothing from the last, and it knows what the system says now.
     let resolver = Resolver::new(config).await?;
-    round(&resolver, wanted, config.families(), known).await
+    round(&resolver, wanted, config, known).await
 }
 
 impl fmt::Debug for DnsSource {
