@@ -1,7 +1,7 @@
 //! What is in a file now.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read},
     path::Path,
 };
@@ -9,13 +9,14 @@ use std::{
 /// All bytes of a regular file, of no more than `most`.
 ///
 /// It may wait for a disk.
-pub(super) fn contents(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Asked before it is opened: to open a pipe waits for whoever writes to it.
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let file = File::open(path)?;
-    let length = usize::try_from(file.metadata()?.len().min(most)).unwrap_or_default();
+pub(crate) fn contents(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // Asked before it is opened: to open a device may do something.
+    regular(&path.metadata()?)?;
+    let file = open(path)?;
+    // And after: another one may have its place by now.
+    let about = file.metadata()?;
+    regular(&about)?;
+    let length = usize::try_from(about.len().min(most)).unwrap_or_default();
     let mut bytes = Vec::with_capacity(length);
     // One more, to know that there is more.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -23,4 +24,42 @@ pub(super) fn contents(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Ok(bytes);
     }
     Err(io::Error::other(format!("it is longer than {}", plugin_core::settings::bytes(most))))
+}
+
+fn regular(about: &Metadata) -> io::Result<()> {
+    if about.is_file() { Ok(()) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Opens it to read. A pipe that nobody writes to would be waited for without an end, and the thread with it.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        use rustix::fs::OFlags;
+
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+        options.custom_flags(i32::try_from(flags).map_err(io::Error::other)?);
+    }
+    options.open(path)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_takes_the_place_of_the_file_holds_up_nobody() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&path).status().expect("`mkfifo` is there").success());
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(open(&path).and_then(|file| regular(&file.metadata()?))));
+        let opened = told.recv_timeout(std::time::Duration::from_secs(10)).expect("it does not wait for who writes");
+        assert_eq!(opened.expect_err("no file").to_string(), "it is no regular file");
+    }
 }
