@@ -100,10 +100,10 @@ impl Discovery {
         self.seen.now().fault().cloned()
     }
 
-    /// Waits until what is wrong is another than this handle told last, and gives it back: for a log, or an alarm. `None`:
-    /// all is well again. The first time, until something is wrong. Another kind and other words are another fault, and of
-    /// several since, the newest is told: a fault that was over before it was asked for is not. A clone goes on from where
-    /// the handle was.
+    /// Waits until what is wrong is another than this handle told last, and gives it back: for a log, or an alarm.
+    /// `None`: all is well again. The first time, until something is wrong. Another kind and other words are another
+    /// fault, and of several since, the newest is told: a fault that was over before it was asked for is not. A clone
+    /// goes on from where the handle was.
     ///
     /// A future that is dropped has missed nothing. It never ends when the runtime is gone.
     ///
@@ -137,8 +137,8 @@ impl Discovery {
         }
     }
 
-    /// How long ago the source last said all of what the set says. `None`: it has not answered yet. A source that is told of
-    /// changes alone says nothing while there are none, so that an old set is not a wrong one: see
+    /// How long ago the source last said all of what the set says. `None`: it has not answered yet. A source that is
+    /// told of changes alone says nothing while there are none, so that an old set is not a wrong one: see
     /// [`is_stale`](Self::is_stale).
     #[must_use]
     pub fn age(&self) -> Option<Duration> {

@@ -50,10 +50,10 @@ impl Publisher {
     /// These are some of the instances, and why others are missing or old: what there is while a part of the source
     /// fails. With none of them it is a [`fault`](Self::fault).
     ///
-    /// `found` are those that were found now. `old` are those that the part which fails now was asked for last: they are
-    /// kept beside them, each for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault, from
-    /// the first time that it was told as old. Then they are dropped, however often they are told again. So tell all
-    /// that the part said last, each time, and leave the time to this. One that is in both is found.
+    /// `found` are those that were found now. `old` are those that the part which fails now said last: each is kept
+    /// beside them for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault, from the first time
+    /// that it was told as old. Then it is dropped, however often it is told again: so tell all that the part said
+    /// last, each time, and leave the time to this. One that is in both is found.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -86,8 +86,8 @@ impl Publisher {
     }
 
     /// What was published last still holds: for a source that is told of changes alone, and knows that there are none.
-    /// It ends a fault, except one that says that there are no instances, and one in part of which something was dropped
-    /// meanwhile. Before the first set it does nothing.
+    /// It ends a fault, except one that says that there are no instances, and one in part of which something was
+    /// dropped meanwhile. Before the first set it does nothing.
     pub fn confirm(&self) {
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.confirm(now));
