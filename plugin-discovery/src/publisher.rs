@@ -1,6 +1,6 @@
 //! What a source says what it has found with.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use plugin_core::{clock, on_one_line};
 use tokio::sync::watch;
@@ -51,8 +51,8 @@ impl Publisher {
     /// fails. With none of them it is a [`fault`](Self::fault).
     ///
     /// `found` are those that were found now. `old` are those that the part which fails now said last: each is kept
-    /// beside them for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault, from the first time
-    /// that it was told as old. Then it is dropped, however often it is told again: so tell all that the part said
+    /// beside them for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault, from the first
+    /// time that it was told as old. Then it is dropped, however often it is told again: so tell all that the part said
     /// last, each time, and leave the time to this. One that is in both is found.
     ///
     /// ```
@@ -80,7 +80,7 @@ impl Publisher {
         message: impl AsRef<str>,
     ) {
         let (found, old) = (found.into_iter().collect(), old.into_iter().collect());
-        let message = on_one_line(message.as_ref());
+        let message = shown(message.as_ref());
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.publish_part(found, old, kind, &message, now));
     }
@@ -93,15 +93,34 @@ impl Publisher {
         self.kept.send_if_modified(|kept| kept.confirm(now));
     }
 
-    /// Something is wrong; `message` says it to an operator, and what would end a line in it is shown as `\n`. The last
-    /// good set is kept, for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault. It goes on
-    /// until the next
+    /// Something is wrong; `message` says it to an operator, and what would end a line in it is shown as `\n`. Of one
+    /// that is longer than 2 KiB the middle is left out. The last good set is kept, for as long as it is
+    /// [configured](crate::DiscoveryConfig) for this kind of fault. It goes on until the next
     /// [`publish`](Self::publish) or [`confirm`](Self::confirm).
     pub fn fault(&self, kind: FaultKind, message: impl AsRef<str>) {
-        let message = on_one_line(message.as_ref());
+        let message = shown(message.as_ref());
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.fail(kind, &message, now));
     }
+}
+
+/// The most bytes of a message that are kept: sources quote what they were told, and that may be anything.
+const LONGEST_MESSAGE: usize = 2048;
+
+/// What is kept of the end of one that is longer: it often says the place.
+const END_OF_MESSAGE: usize = 512;
+
+/// On one line, and of bounded length.
+fn shown(message: &str) -> Cow<'_, str> {
+    const CUT: &str = " … ";
+    let line = on_one_line(message);
+    if line.len() <= LONGEST_MESSAGE {
+        return line;
+    }
+    let first = line.floor_char_boundary(LONGEST_MESSAGE - END_OF_MESSAGE - CUT.len());
+    let last = line.ceil_char_boundary(line.len() - END_OF_MESSAGE);
+    let (first, last) = (line.get(..first).unwrap_or_default(), line.get(last..).unwrap_or_default());
+    format!("{first}{CUT}{last}").into()
 }
 
 impl fmt::Debug for Publisher {
