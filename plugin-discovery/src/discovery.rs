@@ -100,8 +100,45 @@ impl Discovery {
         self.seen.now().fault().cloned()
     }
 
-    /// How long ago the source last said what the set says. `None`: it has not answered yet. A source that is told of
-    /// changes alone says nothing while there are none, so that an old set is not a wrong one: see
+    /// Waits until what is wrong is another than this handle told last, and gives it back: for a log, or an alarm.
+    /// `None`: all is well again. The first time, until something is wrong. Another kind and other words are another
+    /// fault, and of several since, the newest is told: a fault that was over before it was asked for is not. A clone
+    /// goes on from where the handle was.
+    ///
+    /// A future that is dropped has missed nothing. It never ends when the runtime is gone.
+    ///
+    /// ```
+    /// use plugin_discovery::{Discovery, FaultKind, Publisher};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let discovery = Discovery::start(|publisher: Publisher| async move {
+    ///     publisher.fault(FaultKind::Unreachable, "connection refused");
+    ///     std::future::pending().await
+    /// });
+    /// let mut watched = discovery.clone(); // it keeps the source running as any handle does
+    /// let log = tokio::spawn(async move {
+    ///     loop {
+    ///         match watched.fault_changed().await {
+    ///             Some(fault) => println!("{fault}, for {:?}", fault.age()),
+    ///             None => println!("all is well again"),
+    ///         }
+    ///         # break;
+    ///     }
+    /// });
+    /// # log.await.expect("no panic");
+    /// # drop(discovery);
+    /// # }
+    /// ```
+    pub async fn fault_changed(&mut self) -> Option<Fault> {
+        match self.seen.next_fault().await {
+            Some(fault) => fault,
+            None => pending().await,
+        }
+    }
+
+    /// How long ago the source last said all of what the set says. `None`: it has not answered yet. A source that is
+    /// told of changes alone says nothing while there are none, so that an old set is not a wrong one: see
     /// [`is_stale`](Self::is_stale).
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
@@ -109,7 +146,8 @@ impl Discovery {
         Some(clock::now().saturating_since(confirmed))
     }
 
-    /// Whether there are instances that are kept in spite of a fault.
+    /// Whether there are instances that are kept in spite of a fault: some of them may be old. An empty set that is
+    /// believed is not stale, as nothing is kept, and [`fault`](Self::fault) goes on to say that there are none.
     #[must_use]
     pub fn is_stale(&self) -> bool {
         let kept = self.seen.now();
@@ -120,7 +158,8 @@ impl Discovery {
     /// set, one at a time and the newest last. For what is kept in step with the set: a balancer, a pool, a cache.
     ///
     /// It goes on, and so does the source, for as long as what it gives back is held. The closure is called on a task
-    /// of the runtime, so it should not block; one that panics is not called again.
+    /// of the runtime, so it should not block. When it panics there, it is called with the next set all the same, and
+    /// [`Following::has_panicked`] says so until then.
     ///
     /// ```
     /// use std::{collections::BTreeMap, sync::{Arc, Mutex}, time::Duration};
@@ -153,20 +192,11 @@ impl Discovery {
     /// # Panics
     ///
     /// Outside of a tokio runtime, and when the closure does in its first call.
-    pub fn for_each<F>(&self, mut apply: F) -> Following
+    pub fn for_each<F>(&self, apply: F) -> Following
     where
         F: FnMut(&[FoundInstance]) + Send + 'static,
     {
-        let mut seen = self.seen.from_the_start();
-        if let Some(set) = seen.present() {
-            apply(&set);
-        }
-        let task = tokio::spawn(async move {
-            while let Some(set) = seen.next().await {
-                apply(&set);
-            }
-        });
-        Following::new(Arc::clone(&self.task), task.abort_handle())
+        Following::start(Arc::clone(&self.task), self.seen.from_the_start(), apply)
     }
 }
 

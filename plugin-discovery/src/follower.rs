@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::{FoundInstance, kept::Kept};
+use crate::{Fault, FoundInstance, kept::Kept};
 
 /// One that is told of sets, and knows which it was told last.
 #[derive(Clone, Debug)]
@@ -12,11 +12,13 @@ pub(crate) struct Follower {
     kept: watch::Receiver<Kept>,
     /// The version of the set that was told last. 0: none was.
     told: u64,
+    /// The fault that was told last.
+    told_fault: Option<Fault>,
 }
 
 impl Follower {
     pub(crate) fn new(kept: watch::Receiver<Kept>) -> Self {
-        Self { kept, told: 0 }
+        Self { kept, told: 0, told_fault: None }
     }
 
     /// One that was told nothing yet.
@@ -41,6 +43,14 @@ impl Follower {
     pub(crate) async fn next(&mut self) -> Option<Arc<[FoundInstance]>> {
         let told = self.told;
         self.wait_for(|kept| kept.version() != told).await
+    }
+
+    /// Waits for another fault than was told last, or for its end. The outer `None` when the task is gone.
+    pub(crate) async fn next_fault(&mut self) -> Option<Option<Fault>> {
+        let told = self.told_fault.clone();
+        let kept = self.kept.wait_for(|kept| kept.fault() != told.as_ref()).await.ok()?;
+        self.told_fault = kept.fault().cloned();
+        Some(self.told_fault.clone())
     }
 
     /// Waits until this holds, and has then told the set.

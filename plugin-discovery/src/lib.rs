@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod config;
+#[cfg(any(feature = "file", feature = "kubernetes"))]
+mod contents;
 mod discovery;
 #[cfg(feature = "dns")]
 pub mod dns;
@@ -21,6 +23,7 @@ pub mod kubernetes;
 mod publisher;
 mod running;
 mod settings;
+mod silence;
 mod source;
 mod static_source;
 mod task;

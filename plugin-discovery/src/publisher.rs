@@ -1,6 +1,6 @@
 //! What a source says what it has found with.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use plugin_core::{clock, on_one_line};
 use tokio::sync::watch;
@@ -47,37 +47,80 @@ impl Publisher {
         self.kept.send_if_modified(|kept| kept.publish(set, now));
     }
 
-    /// These are some of the instances, and why others may be missing or old: what could be found while a part of the
-    /// source fails. They are the set from here on, and the fault goes on beside it. With none of them it is a
-    /// [`fault`](Self::fault).
+    /// These are some of the instances, and why others are missing or old: what there is while a part of the source
+    /// fails. With none of them it is a [`fault`](Self::fault).
+    ///
+    /// `found` are those that were found now. `old` are those that the part which fails now said last: each is kept
+    /// beside them for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault, from the first
+    /// time that it was told as old. Then it is dropped, however often it is told again: so tell all that the part said
+    /// last, each time, and leave the time to this. One that is in both is found.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use plugin_discovery::{Discovery, FaultKind, FoundInstance, Publisher};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let discovery = Discovery::start(|publisher: Publisher| async move {
+    ///     let north = FoundInstance::new("10.0.0.1:80");
+    ///     let south = FoundInstance::new("10.1.0.1:80");
+    ///     publisher.publish([north.clone(), south.clone()]);
+    ///     // From here on the registry of the south does not answer.
+    ///     publisher.publish_part([north], [south], FaultKind::Unreachable, "south: connection refused");
+    ///     std::future::pending().await
+    /// });
+    /// assert_eq!(discovery.first(Duration::from_secs(1)).await?.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn publish_part(
         &self,
-        instances: impl IntoIterator<Item = FoundInstance>,
+        found: impl IntoIterator<Item = FoundInstance>,
+        old: impl IntoIterator<Item = FoundInstance>,
         kind: FaultKind,
         message: impl AsRef<str>,
     ) {
-        let set = instances.into_iter().collect();
-        let message = on_one_line(message.as_ref());
+        let (found, old) = (found.into_iter().collect(), old.into_iter().collect());
+        let message = shown(message.as_ref());
         let now = clock::now();
-        self.kept.send_if_modified(|kept| kept.publish_part(set, kind, &message, now));
+        self.kept.send_if_modified(|kept| kept.publish_part(found, old, kind, &message, now));
     }
 
     /// What was published last still holds: for a source that is told of changes alone, and knows that there are none.
-    /// It ends a fault, except one that says that there are no instances. Before the first set it does nothing.
+    /// It ends a fault, except one that says that there are no instances, and one in part of which something was
+    /// dropped meanwhile. Before the first set it does nothing.
     pub fn confirm(&self) {
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.confirm(now));
     }
 
-    /// Something is wrong; `message` says it to an operator, and what would end a line in it is shown as `\n`. The last
-    /// good set is kept, for as long as it is [configured](crate::DiscoveryConfig) for this kind of fault. It goes on
-    /// until the next
+    /// Something is wrong; `message` says it to an operator, and what would end a line in it is shown as `\n`. Of one
+    /// that is longer than 2 KiB the middle is left out. The last good set is kept, for as long as it is
+    /// [configured](crate::DiscoveryConfig) for this kind of fault. It goes on until the next
     /// [`publish`](Self::publish) or [`confirm`](Self::confirm).
     pub fn fault(&self, kind: FaultKind, message: impl AsRef<str>) {
-        let message = on_one_line(message.as_ref());
+        let message = shown(message.as_ref());
         let now = clock::now();
         self.kept.send_if_modified(|kept| kept.fail(kind, &message, now));
     }
+}
+
+/// The most bytes of a message that are kept: sources quote what they were told, and that may be anything.
+const LONGEST_MESSAGE: usize = 2048;
+
+/// What is kept of the end of one that is longer: it often says the place.
+const END_OF_MESSAGE: usize = 512;
+
+/// On one line, and of bounded length.
+fn shown(message: &str) -> Cow<'_, str> {
+    const CUT: &str = " … ";
+    let line = on_one_line(message);
+    if line.len() <= LONGEST_MESSAGE {
+        return line;
+    }
+    let first = line.floor_char_boundary(LONGEST_MESSAGE - END_OF_MESSAGE - CUT.len());
+    let last = line.ceil_char_boundary(line.len() - END_OF_MESSAGE);
+    let (first, last) = (line.get(..first).unwrap_or_default(), line.get(last..).unwrap_or_default());
+    format!("{first}{CUT}{last}").into()
 }
 
 impl fmt::Debug for Publisher {

@@ -194,7 +194,7 @@ async fn a_part_is_the_set_and_the_fault_goes_on_beside_it() {
     let (mut discovery, publisher) = by_hand(config).await;
     publisher.fault(FaultKind::Refused, "SERVFAIL");
     after(MINUTE).await;
-    publisher.publish_part(found(&["a:1"]), FaultKind::Unreachable, "half of it does not answer");
+    publisher.publish_part(found(&["a:1"]), [], FaultKind::Unreachable, "half of it does not answer");
     assert_eq!(discovery.changed().await.len(), 1);
     after(MINUTE).await;
     let fault = discovery.fault().expect("it has one");
@@ -202,12 +202,72 @@ async fn a_part_is_the_set_and_the_fault_goes_on_beside_it() {
     assert_eq!(fault.age(), 2 * MINUTE);
     after(MINUTE).await;
     assert_eq!(names(&discovery), ["a:1"], "what was found is no old set");
-    publisher.publish_part(found(&["b:1"]), FaultKind::Unreachable, "half of it does not answer");
+    publisher.publish_part(found(&["b:1"]), [], FaultKind::Unreachable, "half of it does not answer");
     assert_eq!(discovery.changed().await[0].name(), "b:1");
-    publisher.publish_part([], FaultKind::Unreachable, "none of it answers");
+    publisher.publish_part([], [], FaultKind::Unreachable, "none of it answers");
     assert_eq!(names(&discovery), ["b:1"]);
     after(MINUTE).await;
     assert_eq!(names(&discovery).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_part_said_last_is_kept_as_long_as_a_set_would_be_and_is_as_old_as_it_is() {
+    let config = DiscoveryConfig::builder().with_keep_for(3 * MINUTE).build().expect("in bounds");
+    let (mut discovery, publisher) = by_hand(config).await;
+    publisher.publish(found(&["a:1", "b:1"]));
+    discovery.changed().await;
+    let part = || publisher.publish_part(found(&["a:1"]), found(&["b:1"]), FaultKind::Refused, "SERVFAIL of b");
+    after(MINUTE).await;
+    for minutes in 0..3 {
+        // Said again, it is not younger; nor by a round that had no answer at all.
+        if minutes == 1 {
+            publisher.fault(FaultKind::Unreachable, "no answer")
+        } else {
+            part()
+        }
+        assert_eq!((names(&discovery).len(), discovery.age()), (2, Some((minutes + 1) * MINUTE)));
+        after(MINUTE - Duration::from_millis(u64::from(minutes == 2))).await;
+    }
+    assert_eq!(names(&discovery), ["a:1", "b:1"]);
+    after(Duration::from_millis(1)).await;
+    assert_eq!((names(&discovery), discovery.changed().await.len()), (vec!["a:1".to_owned()], 1));
+    assert_eq!((kind(&discovery), discovery.age()), (Some(FaultKind::Refused), Some(MINUTE)));
+    // It stays away however often it is said to be old, and nothing makes it good but an answer.
+    part();
+    publisher.confirm();
+    assert_eq!((names(&discovery).len(), kind(&discovery)), (1, Some(FaultKind::Refused)));
+    publisher.publish(found(&["a:1", "b:1"]));
+    assert_eq!((names(&discovery).len(), kind(&discovery), discovery.age()), (2, None, Some(Duration::ZERO)));
+    part();
+    after(2 * MINUTE).await;
+    assert_eq!(names(&discovery).len(), 2, "one good answer begins the time anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_part_that_fails_after_the_whole_did_counts_from_there() {
+    let config = DiscoveryConfig::builder().with_keep_for(3 * MINUTE).build().expect("in bounds");
+    let (discovery, publisher) = by_hand(config).await;
+    publisher.publish(found(&["a:1", "b:1"]));
+    publisher.fault(FaultKind::Unreachable, "no answer");
+    after(2 * MINUTE).await;
+    publisher.publish_part(found(&["a:1"]), found(&["b:1"]), FaultKind::Refused, "SERVFAIL of b");
+    after(MINUTE).await;
+    assert_eq!(names(&discovery), ["a:1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_says_that_it_has_none_is_believed_when_that_has_lasted_and_one_without_an_answer_never() {
+    for (fault, left) in [(FaultKind::Absent, 0), (FaultKind::Unreachable, 1)] {
+        let (discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
+        publisher.publish(found(&["a:1", "b:1"]));
+        publisher.publish_part([], found(&["b:1"]), fault, "what it is");
+        publisher.confirm();
+        publisher.publish_part([], found(&["b:1"]), fault, "what it is");
+        after(5 * MINUTE - Duration::from_millis(1)).await;
+        assert_eq!(names(&discovery), ["b:1"]);
+        after(Duration::from_millis(1)).await;
+        assert_eq!((names(&discovery).len(), kind(&discovery)), (left, Some(fault)));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -326,6 +386,46 @@ async fn for_each_of_an_unknown_service_waits_for_the_first_set() {
     assert!(told.try_recv().is_err());
     publisher.publish([]);
     assert_eq!(told.recv().await, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_that_panics_is_called_with_the_next_set_all_the_same() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
+    let following = discovery.for_each(move |set: &[FoundInstance]| {
+        tell.send(set.len()).expect("read");
+        assert_ne!(set.len(), 2, "a mistake of the closure");
+    });
+    for (set, panics) in [(&["a:1"][..], false), (&["a:1", "b:1"], true), (&["a:1", "b:1", "c:1"], false)] {
+        publisher.publish(found(set));
+        after(MINUTE).await;
+        assert_eq!((told.try_recv(), following.has_panicked()), (Ok(set.len()), panics));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_is_told_when_it_begins_when_it_changes_and_when_it_ends() {
+    let (mut discovery, publisher) = by_hand(DiscoveryConfig::default()).await;
+    publisher.publish(found(&["a:1"]));
+    assert!(tokio::time::timeout(MINUTE, discovery.fault_changed()).await.is_err(), "all is well");
+    for (fault, message) in [(FaultKind::Unreachable, "no answer"), (FaultKind::Refused, "SERVFAIL")] {
+        publisher.fault(fault, message);
+        let told = discovery.fault_changed().await.expect("it has one");
+        assert_eq!((told.kind(), told.message()), (fault, message));
+        // Said again, or with another set, it is the same.
+        publisher.fault(fault, message);
+        publisher.publish_part(found(&["b:1"]), [], fault, message);
+        assert!(tokio::time::timeout(MINUTE, discovery.fault_changed()).await.is_err());
+    }
+    publisher.publish(found(&["a:1"]));
+    assert_eq!(discovery.fault_changed().await, None);
+    // One that is as before, and began anew meanwhile, is another one.
+    publisher.fault(FaultKind::Refused, "SERVFAIL");
+    let first = discovery.fault_changed().await;
+    publisher.publish(found(&["a:1"]));
+    after(MINUTE).await;
+    publisher.fault(FaultKind::Refused, "SERVFAIL");
+    assert_ne!(discovery.fault_changed().await, first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -195,6 +195,15 @@ async fn a_mistake_is_said_with_its_place_and_the_last_good_set_is_kept() {
 }
 
 #[tokio::test]
+async fn a_mistake_that_is_a_megabyte_long_is_said_in_two_kilobytes_with_its_place() {
+    let (_dir, path) = place();
+    replace(&path, &format!("[\n{{\"address\": \"{}\"}}]", "é".repeat(1 << 19)));
+    let fault = fault(&start(&path), &path).await;
+    assert!(fault.len() <= 2048, "{} bytes", fault.len());
+    assert!(fault.starts_with("\"éé") && fault.ends_with("at line 2 column 1048591"), "{fault}");
+}
+
+#[tokio::test]
 async fn what_is_no_regular_file_is_not_read() {
     let (_dir, path) = place();
     fs::create_dir(&path).expect("made");

@@ -18,7 +18,6 @@ use crate::FaultKind;
 /// Asks name servers.
 pub(super) struct Resolver {
     inner: TokioResolver,
-    timeout: Duration,
 }
 
 impl Resolver {
@@ -32,17 +31,21 @@ impl Resolver {
             Ok(made) => made.map_err(|error| unreadable(&error))?,
             Err(error) => return Err(unreadable(&error)),
         };
-        Ok(Self { inner, timeout })
+        Ok(Self { inner })
     }
 
-    /// The records of one question. That there are none is an answer.
+    /// The records of one question, which are waited for so long. That there are none is an answer.
     pub(super) async fn ask<T>(
         &self,
         question: &Question,
         read: impl Fn(&RData) -> Option<T>,
+        limit: Duration,
     ) -> Result<Answer<T>, Lack> {
+        if limit.is_zero() {
+            return Err(question.lack_of(&NetError::Timeout));
+        }
         let lookup = self.inner.lookup(question.name.clone(), question.of);
-        let lookup = match tokio::time::timeout(self.timeout, lookup).await {
+        let lookup = match tokio::time::timeout(limit, lookup).await {
             Ok(lookup) => lookup.map_err(|error| question.lack_of(&error))?,
             Err(_) => return Err(question.lack_of(&NetError::Timeout)),
         };

@@ -48,8 +48,13 @@
 //! | bytes that are no answer; one that is truncated over TCP too | `Unreadable` |
 //!
 //! Where several questions make one set, as the two of A and AAAA do, each stands for itself: what one does not answer
-//! is what it answered last, the others are followed, and the fault says what is missing. So a name server that cannot
-//! do AAAA, or one target of twenty that does not resolve, keeps nobody from the rest.
+//! is what it answered last, for as long as `keep_for` says, the others are followed, and the fault says what is
+//! missing. So a name server that cannot do AAAA, or one target of twenty that does not resolve, keeps nobody from the
+//! rest.
+//!
+//! The addresses of all targets together are waited for as long as `max_interval`, and at least `timeout`, sixteen
+//! questions at a time: a question that was not answered by then, or not asked, counts as not answered. So a service
+//! that is said to have thousands of targets of which none resolves is a fault within that time.
 //!
 //! The [page of the crate](crate#settings-of-dns) has the settings.
 

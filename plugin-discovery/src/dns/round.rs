@@ -8,9 +8,10 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::time::Instant;
 
 use super::{
-    IpFamilies,
+    DnsConfig, IpFamilies,
     lookup::Resolver,
     question::{Answer, Lack, Question, Target, address, target},
 };
@@ -35,6 +36,8 @@ pub(super) type Known = HashMap<Question, Vec<IpAddr>>;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) instances: Vec<FoundInstance>,
+    /// Of the questions that were not answered, by what they were answered last.
+    pub(super) old: Vec<FoundInstance>,
     pub(super) time_to_live: Duration,
     /// Why some may be missing or old.
     pub(super) lack: Option<Lack>,
@@ -44,7 +47,7 @@ pub(super) struct Found {
 pub(super) async fn round(
     resolver: &Resolver,
     wanted: &Wanted,
-    families: IpFamilies,
+    config: &DnsConfig,
     known: &mut Known,
 ) -> Result<Found, Lack> {
     let targets = match wanted {
@@ -54,18 +57,24 @@ pub(super) async fn round(
         }
         Wanted::Service(name) => {
             let question = Question { name: name.clone(), of: RecordType::SRV };
-            resolver.ask(&question, target).await?
+            resolver.ask(&question, target, config.timeout()).await?
         }
     };
-    let questions = questions(&targets.records, families);
-    let answers: Vec<_> = stream::iter(questions)
-        .map(|question| async {
-            let answer = resolver.ask(&question, address).await;
-            (question, answer)
+    let questions = questions(&targets.records, config.families()).into_iter().enumerate();
+    // However many targets there are said to be, and however silent whoever knows them is, the round has an end.
+    let (began, longest) = (Instant::now(), config.max_interval().max(config.timeout()));
+    let mut answers: Vec<_> = stream::iter(questions)
+        .map(|(at, question)| async move {
+            let left = longest.saturating_sub(began.elapsed()).min(config.timeout());
+            let answer = resolver.ask(&question, address, left).await;
+            (at, question, answer)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
+    // So that of several that fail it is always the same that is told.
+    answers.sort_by_key(|(at, ..)| *at);
+    let answers = answers.into_iter().map(|(_, question, answer)| (question, answer)).collect();
     judge(&targets, answers, known)
 }
 
@@ -83,7 +92,8 @@ fn questions(targets: &[Target], families: IpFamilies) -> Vec<Question> {
     names.into_iter().flat_map(each).collect()
 }
 
-/// The set that the answers make. What one question did not answer is what it answered last, unless all did not.
+/// The set that the answers make, and beside it what was answered last to the questions that are not answered now. For
+/// how long that is kept is not decided here.
 fn judge(
     targets: &Answer<Target>,
     answers: Vec<(Question, Result<Answer<IpAddr>, Lack>)>,
@@ -93,38 +103,40 @@ fn judge(
     let mut failed = None;
     let mut none = None;
     let mut answered = answers.is_empty();
-    let mut now = Known::with_capacity(answers.len());
+    let (mut fresh, mut old) = (Known::with_capacity(answers.len()), Known::new());
     for (question, answer) in answers {
-        let addresses = match answer {
+        match answer {
             Ok(answer) => {
                 answered = true;
                 time_to_live = time_to_live.min(answer.time_to_live);
-                answer.records
+                fresh.insert(question, answer.records);
             }
             Err(lack) if lack.kind.says_there_are_none() => {
                 answered = true;
                 // That a name has no record of one type says less than that there is no such name.
                 none = none.filter(|_| lack.kind == FaultKind::Absent).or(Some(lack));
-                Vec::new()
             }
             Err(lack) => {
                 failed.get_or_insert(lack);
-                known.remove(&question).unwrap_or_default()
+                if let Some(addresses) = known.get(&question) {
+                    old.insert(question, addresses.clone());
+                }
             }
-        };
-        now.insert(question, addresses);
+        }
     }
     if !answered && let Some(lack) = failed {
         return Err(lack);
     }
-    *known = now;
-    let instances = instances(&targets.records, known);
-    if instances.is_empty() {
+    let instances_of = |known: &Known| instances(&targets.records, known);
+    let (instances, old_ones) = (instances_of(&fresh), instances_of(&old));
+    *known = fresh;
+    known.extend(old);
+    if instances.is_empty() && old_ones.is_empty() {
         // What failed may hide some, so that is the stronger word.
         let no_target = || Lack { kind: FaultKind::Empty, message: "the service has no target".to_owned() };
         return Err(failed.or(none).unwrap_or_else(no_target));
     }
-    Ok(Found { instances, time_to_live, lack: failed })
+    Ok(Found { instances, old: old_ones, time_to_live, lack: failed })
 }
 
 /// One for each address of each target, in an order of their own, so that of two with one address it is always the same

@@ -104,12 +104,12 @@ impl Source for DnsSource {
                 let found = find(&wanted, &config, &mut known).await;
                 let random = fastrand::f64();
                 let wait = match found {
-                    Ok(Found { instances, time_to_live, lack: None }) => {
+                    Ok(Found { instances, time_to_live, lack: None, .. }) => {
                         publisher.publish(instances);
                         schedule.after_set(time_to_live, random)
                     }
-                    Ok(Found { instances, lack: Some(lack), .. }) => {
-                        publisher.publish_part(instances, lack.kind, &lack.message);
+                    Ok(Found { instances, old, lack: Some(lack), .. }) => {
+                        publisher.publish_part(instances, old, lack.kind, &lack.message);
                         schedule.after_fault(random)
                     }
                     Err(lack) => {
@@ -126,7 +126,7 @@ impl Source for DnsSource {
 async fn find(wanted: &Wanted, config: &DnsConfig, known: &mut Known) -> Result<Found, Lack> {
     // A new one for each round: its cache has kept nothing from the last, and it knows what the system says now.
     let resolver = Resolver::new(config).await?;
-    round(&resolver, wanted, config.families(), known).await
+    round(&resolver, wanted, config, known).await
 }
 
 impl fmt::Debug for DnsSource {

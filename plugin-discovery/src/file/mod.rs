@@ -49,12 +49,12 @@
 //!
 //! A file that is not there, may not be read, is no regular file, is longer than
 //! [`MAX_LENGTH`](FileSource::MAX_LENGTH), or is no such list is `Unreadable`: it says nothing of the instances, so the
-//! last good set is kept. `[]` says that there are none.
+//! last good set is kept. `[]` says that there are none. One that is still being read after 10 seconds, as where a disk
+//! or a server of files stands still, is `Unreachable` until it was read; no second reading is begun beside it.
 //!
 //! The [page of the crate](crate#settings-of-a-file) has the settings.
 
 mod config;
-mod contents;
 mod parse;
 mod settings;
 mod source;

@@ -3,11 +3,15 @@
 use std::{
     future::Future,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
-use super::{FileConfig, contents::contents, parse::parse};
-use crate::{FaultKind, Publisher, Source};
+use plugin_core::settings;
+
+use super::{FileConfig, parse::parse};
+use crate::{FaultKind, Publisher, Source, contents::contents};
 
 /// Finds the instances of a service in a file, and follows how it changes. The [page of the module](crate::file) says
 /// what is in it, when it is read, and what fails.
@@ -45,6 +49,9 @@ impl FileSource {
     }
 }
 
+/// A file that takes longer to be read than this does not answer.
+const LONGEST_READ: Duration = Duration::from_secs(10);
+
 /// What was published last, as it stood in the file; `None` while the file is none that can be.
 struct Seen(Option<Vec<u8>>);
 
@@ -55,8 +62,13 @@ impl Source for FileSource {
             let mut seen = Seen(None);
             loop {
                 let file = Arc::clone(&path);
-                let read = tokio::task::spawn_blocking(move || contents(&file, Self::MAX_LENGTH)).await;
-                let read = match read {
+                let reading = tokio::task::spawn_blocking(move || contents(&file, Self::MAX_LENGTH));
+                let late = || {
+                    let longest = settings::time(&LONGEST_READ);
+                    let message = format!("{}: it is still being read after {longest}", path.display());
+                    publisher.fault(FaultKind::Unreachable, message);
+                };
+                let read = match waited_for(reading, late).await {
                     Ok(read) => read.map_err(|error| error.to_string()),
                     Err(error) => Err(error.to_string()),
                 };
@@ -70,6 +82,16 @@ impl Source for FileSource {
     }
 }
 
+/// Waits to the end, and says so once when that takes long. A reading cannot be ended from outside.
+async fn waited_for<T>(reading: impl Future<Output = T>, late: impl FnOnce()) -> T {
+    let mut reading = pin!(reading);
+    if let Ok(read) = tokio::time::timeout(LONGEST_READ, &mut reading).await {
+        return read;
+    }
+    late();
+    reading.await
+}
+
 impl Seen {
     /// Publishes what was read. Nothing is published of a file that cannot be.
     fn take(&mut self, read: Result<Vec<u8>, String>, publisher: &Publisher) -> Result<(), String> {
@@ -81,5 +103,26 @@ impl Seen {
             self.0 = Some(bytes);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_read_for_long_is_told_once_and_waited_for() {
+        for (takes, is_late) in [(LONGEST_READ / 2, 0), (LONGEST_READ * 20, 1)] {
+            let (began, told) = (tokio::time::Instant::now(), Cell::new(0));
+            let reading = tokio::time::sleep(takes);
+            waited_for(reading, || {
+                told.set(told.get() + 1);
+                assert_eq!(began.elapsed().as_secs(), LONGEST_READ.as_secs());
+            })
+            .await;
+            assert_eq!((told.get(), began.elapsed().as_secs()), (is_late, takes.as_secs()));
+        }
     }
 }

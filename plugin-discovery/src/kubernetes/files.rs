@@ -1,8 +1,6 @@
 //! Reads files of which the size is bounded, on a thread that may wait.
 
 use std::{
-    fs,
-    io::Read as _,
     path::Path,
     sync::{
         Arc,
@@ -11,7 +9,7 @@ use std::{
 };
 
 use super::failure::Failure;
-use crate::FaultKind;
+use crate::{FaultKind, contents::contents};
 
 /// The most that is read of a file. A configuration with the certificates of many clusters is far below it.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -58,13 +56,7 @@ pub(super) fn unusable(message: impl Into<String>) -> Failure {
 
 /// A whole file, of which the size is bounded.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
-    read.map_err(|error| unusable(format!("{} cannot be read: {error}", path.display())))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
-        return Err(unusable(format!("{} is larger than {LARGEST_FILE} bytes", path.display())));
-    }
-    Ok(bytes)
+    contents(path, LARGEST_FILE).map_err(|error| unusable(format!("{} cannot be read: {error}", path.display())))
 }
 
 /// A file of one word, such as a token. Its end of line is no part of it.
@@ -80,7 +72,42 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_does_not_come_holds_up_one_thread_however_often_it_is_tried() {
+        let reader = Reader::default();
+        let (write, wait) = std::sync::mpsc::channel::<()>();
+        let stuck = reader.read(move || wait.recv().map_err(|_| unusable("given up")));
+        // Whoever waited for it does so no longer.
+        let given_up = tokio::time::timeout(std::time::Duration::from_millis(20), stuck).await;
+        assert!(given_up.is_err());
+        for _ in 0..3 {
+            let tried = reader.clone().read(|| Ok(())).await;
+            assert!(tried.expect_err("one at a time").message.contains("are still being read"));
+        }
+        write.send(()).expect("it waits");
+        while reader.read(|| Ok(())).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn a_pipe_or_a_directory_in_the_place_of_a_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("token");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("`mkfifo` is there");
+        assert!(made.success());
+        for path in [path.as_path(), dir.path()] {
+            let path = path.to_owned();
+            let (tell, told) = std::sync::mpsc::channel();
+            std::thread::spawn(move || tell.send(read_text(&path).map_err(|failure| failure.message)));
+            let read = told.recv_timeout(std::time::Duration::from_secs(10)).expect("it waits for nobody");
+            assert!(read.expect_err("no file").ends_with("cannot be read: it is no regular file"));
+        }
+    }
 
     #[test]
     fn a_file_of_one_word_is_that_word_and_an_empty_one_is_refused() {

@@ -95,6 +95,16 @@ async fn names_that_stand_for_each_other_end_as_a_fault() {
 }
 
 #[tokio::test]
+async fn a_chain_of_names_without_an_end_ends_as_a_fault() {
+    let longer = |asked: &Asked| {
+        let alias = RData::CNAME(rdata::CNAME(name(&format!("x{}.test.", asked.at.elapsed().as_nanos()))));
+        Says::Records(vec![Record::from_rdata(name(&asked.name), 0, alias)])
+    };
+    let (kind, message) = found_then(longer, LONG).await;
+    assert!(!message.is_empty(), "{kind:?}");
+}
+
+#[tokio::test]
 async fn nobody_asks_any_more_once_the_discovery_is_dropped() {
     let liar = Liar::start(|asked| addresses(asked, 0, &["10.0.0.1"])).await;
     let discovery = Discovery::start(host(liar.address(), "api.test"));

@@ -3,12 +3,13 @@
 use std::{collections::HashSet, time::Duration};
 
 use hickory_resolver::proto::rr::{RData, Record, RecordType, rdata};
-use plugin_discovery::{Discovery, FaultKind};
+use plugin_discovery::{Discovery, FaultKind, dns::DnsSource};
 
 use super::{
+    config,
     dnsmasq::Dnsmasq,
     fault,
-    liar::{Liar, Says, addresses, name},
+    liar::{Asked, Liar, Says, addresses, name},
     service, until_found, within,
 };
 
@@ -96,16 +97,32 @@ async fn of_two_records_with_one_address_it_is_always_the_same_that_counts() {
     assert_eq!(first[0].weight(), 9);
 }
 
-#[tokio::test]
-async fn no_more_than_sixteen_questions_are_asked_at_once() {
-    let liar = Liar::start(|asked| match asked.of {
+/// Forty targets that nobody answers for.
+fn many(asked: &Asked) -> Says {
+    match asked.of {
         RecordType::SRV => {
             let target = |host: usize| RData::SRV(rdata::SRV::new(1, 1, 80, name(&format!("h{host}.test."))));
             Says::Records((0..40).map(|host| Record::from_rdata(name(&asked.name), 0, target(host))).collect())
         }
         _ => Says::Nothing,
-    })
-    .await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_of_many_targets_that_are_silent_is_a_fault_after_one_time_for_all() {
+    let liar = Liar::start(many).await;
+    let config = config(liar.address()).with_timeout(Duration::from_secs(2)).build().expect("in bounds");
+    let source = DnsSource::service("_http._tcp.test").expect("a name").with_config(config);
+    let discovery = Discovery::start(source);
+    let began = std::time::Instant::now();
+    let (kind, message) = fault(&discovery).await;
+    assert_eq!((kind, message.as_str()), (FaultKind::Unreachable, "h0.test (A): no answer in time"));
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn no_more_than_sixteen_questions_are_asked_at_once() {
+    let liar = Liar::start(many).await;
     let _discovery = Discovery::start(service(liar.address(), "_http._tcp.test"));
     let asked = || {
         let asked = liar.asked().into_iter().filter(|asked| asked.of != RecordType::SRV);
