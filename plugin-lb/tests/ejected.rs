@@ -154,14 +154,14 @@ async fn an_ejection_goes_together_with_checks_as_the_page_says() {
         (Healthy, [OTHER, OTHER, BOTH, ITSELF]),
         (Unknown, [OTHER, OTHER, BOTH, ITSELF]),
         (Degraded, [OTHER, OTHER, BOTH, ITSELF]),
-        // With nobody else that is up, health says nothing any more.
-        (Unhealthy, [OTHER, OTHER, BOTH, BOTH]),
-        (Offline, [OTHER, OTHER, BOTH, BOTH]),
+        (Unhealthy, [OTHER, OTHER, BOTH, ITSELF]),
+        // Where all are Offline health says nothing any more.
+        (Offline, [OTHER, OTHER, OTHER, BOTH]),
     ] {
         for (other, who) in [Healthy, Degraded, Unhealthy, Offline].into_iter().zip(rows) {
             let [picked, of_second_try] = picked(ejected, other);
             assert_eq!(picked, who, "{ejected:?} and ejected, beside one that is {other:?}");
-            let is_gone = ejected == Offline && matches!(other, Healthy | Degraded);
+            let is_gone = ejected == Offline && matches!(other, Healthy | Degraded | Unhealthy);
             assert_eq!(of_second_try, if is_gone { OTHER } else { ITSELF }, "{ejected:?}, {other:?} was tried");
         }
     }

@@ -169,13 +169,18 @@ const INSTANCES: [&str; 8] = ["INSTANCE", "HEALTH", "ACTIVE", "CALLS", "OK", "FA
 fn instance(instance: &Value) -> [String; 8] {
     let health = match &instance["ejected_for"] {
         _ if instance["enabled"] == false => "disabled".to_owned(),
-        left if left.is_string() => format!("ejected {}", brief(left)),
+        left if left.is_string() => {
+            // What checks say comes first where that alone keeps calls away, which the time does not end.
+            let checked = instance["health"].as_str().filter(|health| !matches!(*health, "healthy" | "unknown"));
+            let checked = checked.map(|health| format!("{health}, ")).unwrap_or_default();
+            format!("{checked}ejected, {} left", brief(left))
+        }
         _ => text(&instance["health"]),
     };
     let mean = if instance["total"] == 0 { "-".to_owned() } else { brief(&instance["average_latency"]) };
     let number = |key: &str| text(&instance[key]);
     [
-        number("name"),
+        instance["zone"].as_str().map_or_else(|| number("name"), |zone| format!("{} in {zone}", number("name"))),
         health,
         number("active"),
         number("total"),
@@ -243,8 +248,8 @@ mod tests {
                  "average_latency": "2.345678ms", "health_score": 85},
                 {"name": "c", "health": "healthy", "enabled": true, "active": 0, "total": 5, "ok": 0, "failed": 5,
                  "average_latency": "1ms", "health_score": 75, "ejected_for": "28.4s", "ejections": 1},
-                {"name": "b", "health": "offline", "enabled": true, "active": 0, "total": 0, "ok": 0, "failed": 0,
-                 "average_latency": "0s", "health_score": null},
+                {"name": "b", "zone": "north", "health": "offline", "enabled": true, "active": 0, "total": 0, "ok": 0, "failed": 0,
+                 "average_latency": "0s", "health_score": null, "ejected_for": "1.5s", "ejections": 1},
             ],
         });
         let page = page(&plugin, &Ages::at(100_000));
@@ -269,10 +274,10 @@ tiers         own zone: 1 of 2 up, too few: health is ignored, 70 % of the
 process       3 restarts, 1 failed start; it exited with status 7, 1m ago; the
               end of its stderr: out of memory
 
-INSTANCE  HEALTH         ACTIVE  CALLS  OK  FAILED  MEAN    SCORE
-a         degraded       1       15     10  5       2.35ms  85
-c         ejected 28.4s  0       5      0   5       1ms     75
-b         offline        0       0      0   0       -       -
+INSTANCE    HEALTH                       ACTIVE  CALLS  OK  FAILED  MEAN    SCORE
+a           degraded                     1       15     10  5       2.35ms  85
+c           ejected, 28.4s left          0       5      0   5       1ms     75
+b in north  offline, ejected, 1.5s left  0       0      0   0       -       -
 ";
         assert_eq!(page, expected);
     }

@@ -99,9 +99,9 @@ impl StackSettings {
                 checks.push(HealthCheck::start_in(Arc::clone(&cell), config, connected.probe()));
             }
             let concurrency = concurrency.map(limited);
+            cells.push((Arc::from(endpoint.name()), Arc::clone(&cell)));
             instance_concurrency.extend(concurrency.as_ref().map(|layer| (name, layer.handle())));
-            endpoints.push((endpoint.with_health(Arc::clone(&cell)), concurrency));
-            cells.push(cell);
+            endpoints.push((endpoint.with_health(cell), concurrency));
             closing.push(connected);
         }
         let (group, watcher) = health::group(cells);

@@ -25,8 +25,8 @@ impl Drop for Watcher {
 
 /// One cell for a group of instances. A single instance's cell is the group's; more are followed by a task, which ends
 /// when the watcher is dropped or told to.
-pub(super) fn group(cells: Vec<Arc<HealthCell>>) -> (Arc<HealthCell>, Watcher) {
-    if let [only] = cells.as_slice() {
+pub(super) fn group(cells: Vec<(Arc<str>, Arc<HealthCell>)>) -> (Arc<HealthCell>, Watcher) {
+    if let [(_, only)] = cells.as_slice() {
         return (Arc::clone(only), Watcher(None));
     }
     let group = Arc::new(HealthCell::new(together(&cells)));
@@ -34,7 +34,7 @@ pub(super) fn group(cells: Vec<Arc<HealthCell>>) -> (Arc<HealthCell>, Watcher) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return (group, Watcher(None)) };
     let told = Arc::clone(&group);
     let task = runtime.spawn(async move {
-        let mut watches: Vec<_> = cells.iter().map(|cell| cell.watch()).collect();
+        let mut watches: Vec<_> = cells.iter().map(|(_, cell)| cell.watch()).collect();
         // A watch tells what comes after it was made, and instances may have been checked before this task first ran.
         told.set(together(&cells));
         loop {
@@ -51,8 +51,8 @@ pub(super) fn group(cells: Vec<Arc<HealthCell>>) -> (Arc<HealthCell>, Watcher) {
 /// A group is offline when all of it is: as long as one instance may answer, calls must reach the balancer. It is
 /// degraded when a part is not well, and the message names how many. Before each has been checked once nothing bad is said
 /// of it: those that are still to come may all be well.
-fn together(cells: &[Arc<HealthCell>]) -> HealthStatus {
-    let statuses: Vec<_> = cells.iter().map(|cell| cell.status()).collect();
+fn together(cells: &[(Arc<str>, Arc<HealthCell>)]) -> HealthStatus {
+    let statuses: Vec<_> = cells.iter().map(|(_, cell)| cell.status()).collect();
     let count = |state| statuses.iter().filter(|status| status.state == state).count();
     let (all, healthy, unknown) = (statuses.len(), count(HealthState::Healthy), count(HealthState::Unknown));
     let state = match () {
@@ -68,9 +68,11 @@ fn together(cells: &[Arc<HealthCell>]) -> HealthStatus {
         HealthState::Healthy | HealthState::Unknown => String::new(),
         _ => {
             // What is wrong with one, and not what another says that is well.
-            let mut wrong = statuses.iter().filter(|status| status.state != HealthState::Healthy);
-            let first = wrong.find(|status| !status.message.is_empty()).map(|status| status.message.as_str());
-            format!("{healthy} of {all} instances are healthy; {}", first.unwrap_or("no message"))
+            let named = cells.iter().zip(&statuses).map(|((name, _), status)| (name, status));
+            let mut wrong = named.filter(|(_, status)| status.state != HealthState::Healthy);
+            let first = wrong.find(|(_, status)| !status.message.is_empty());
+            let first = first.map(|(name, status)| format!("{name}: {}", status.message));
+            format!("{healthy} of {all} instances are healthy; {}", first.as_deref().unwrap_or("no message"))
         }
     };
     let mut status = HealthStatus::new(state, message);
@@ -85,20 +87,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_group_is_offline_only_when_all_of_it_is() {
-        let cells: Vec<_> = (0..3).map(|_| Arc::new(HealthCell::default())).collect();
+        let named = |name: &str| (Arc::from(name), Arc::new(HealthCell::default()));
+        let cells: Vec<(Arc<str>, _)> = ["a", "b", "c"].map(named).into();
         let (group, _watcher) = group(cells.clone());
         let mut watch = group.watch();
         let mut after = async |index: usize, state| {
-            cells[index].set(HealthStatus::new(state, if state.is_serving() { "all is well" } else { "because" }));
+            cells[index].1.set(HealthStatus::new(state, if state.is_serving() { "all is well" } else { "because" }));
             watch.changed().await.expect("the cell lives");
             group.state()
         };
         assert_eq!(after(0, HealthState::Healthy).await, HealthState::Healthy, "the others are not known yet");
         assert_eq!(after(1, HealthState::Offline).await, HealthState::Unknown, "one is not known");
         assert_eq!(after(2, HealthState::Healthy).await, HealthState::Degraded);
-        assert_eq!(group.status().message, "2 of 3 instances are healthy; because");
+        assert_eq!(group.status().message, "2 of 3 instances are healthy; b: because");
         assert_eq!(after(0, HealthState::Offline).await, HealthState::Degraded);
         assert_eq!(after(2, HealthState::Offline).await, HealthState::Offline);
-        assert_eq!(group.status().message, "0 of 3 instances are healthy; because");
+        assert_eq!(group.status().message, "0 of 3 instances are healthy; a: because");
     }
 }
