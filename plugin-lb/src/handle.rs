@@ -44,7 +44,6 @@ impl<S> BalanceHandle<S> {
         Self(shared)
     }
 
-    #[cfg(feature = "discover")]
     pub(crate) fn membership(&self) -> &Arc<Membership<S>> {
         &self.0
     }

@@ -78,7 +78,7 @@ impl Default for DnsConfig {
             min_interval: Duration::from_secs(5),
             max_interval: Duration::from_secs(60),
             jitter: 0.1,
-            timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(3),
         }
     }
 }
@@ -164,7 +164,7 @@ impl DnsConfigBuilder {
         self
     }
 
-    /// Sets how long the answer to one question is waited for, with everything that is tried for it. 5 s unless set.
+    /// Sets how long the answer to one question is waited for, with everything that is tried for it. 3 s unless set.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self

@@ -1,6 +1,9 @@
 //! One question, and what its answer says.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use hickory_resolver::{
     lookup::Lookup,
@@ -79,23 +82,50 @@ pub(super) fn time_to_live(lookup: &Lookup) -> Duration {
     Duration::from_secs(seconds.into())
 }
 
+/// An address that one instance can have: 0.0.0.0 is this machine itself for whoever connects to it, and a group is nobody.
 pub(super) fn address(data: &RData) -> Option<IpAddr> {
-    match data {
-        RData::A(ip) => Some(IpAddr::V4(**ip)),
-        RData::AAAA(ip) => Some(IpAddr::V6(**ip)),
-        _ => None,
-    }
+    let ip = match data {
+        RData::A(ip) => IpAddr::V4(**ip),
+        RData::AAAA(ip) => IpAddr::V6(**ip),
+        _ => return None,
+    };
+    let is_one = !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST);
+    is_one.then_some(ip)
 }
 
-/// A target of `.` is none: the service is decidedly not there (RFC 2782).
+/// A target of `.` is none: the service is decidedly not there (RFC 2782). Nor is one with port 0, to which nobody can connect.
 pub(super) fn target(data: &RData) -> Option<Target> {
     match data {
-        RData::SRV(record) if !record.target.is_root() => Some(Target {
+        RData::SRV(record) if !record.target.is_root() && record.port != 0 => Some(Target {
             name: record.target.clone(),
             port: record.port,
             priority: record.priority,
             weight: record.weight,
         }),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::rr::rdata::{A, AAAA, SRV};
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_connect_to_is_no_instance() {
+        for (text, is_one) in
+            [("10.0.0.1", true), ("0.0.0.0", false), ("224.0.0.1", false), ("255.255.255.255", false), ("127.0.0.1", true)]
+        {
+            let ip: Ipv4Addr = text.parse().expect("an address");
+            assert_eq!(address(&RData::A(A(ip))).is_some(), is_one, "{text}");
+        }
+        for (text, is_one) in [("2001:db8::1", true), ("::", false), ("ff02::1", false)] {
+            assert_eq!(address(&RData::AAAA(AAAA(text.parse().expect("an address")))).is_some(), is_one, "{text}");
+        }
+        let name = Name::from_ascii("a.example.").expect("a name");
+        for (port, is_one) in [(0, false), (1, true), (u16::MAX, true)] {
+            assert_eq!(target(&RData::SRV(SRV::new(0, 0, port, name.clone()))).is_some(), is_one, "{port}");
+        }
     }
 }

@@ -44,7 +44,7 @@ static TABLE: Table = Table::new(
             Kind::time_in(SHORTEST, LONGEST),
             "How long the answer to one question is waited for, with everything that is tried for it.",
         )
-        .default("5s"),
+        .default("3s"),
     ],
 );
 

@@ -29,7 +29,7 @@
 //! | key | | default |
 //! |---|---|---|
 //! | `address` | `10.0.0.1:8080`, `[fd00::1]:8080` or `host:8080`; the port is from 1 to 65535 | must be there |
-//! | `name` | text that is not empty, unique in the file | the address |
+//! | `name` | text that is not empty, unique in the file; one that stays while its address changes is taken for the same instance by who keeps connections by name | the address |
 //! | `weight` | whole number, from 1 to 1000000 | 1 |
 //! | `priority` | whole number, larger is higher | 0 |
 //! | `zone` | text that is not empty | none |
