@@ -161,6 +161,31 @@ async fn one_that_hangs_and_is_back_is_tried_by_few_calls_however_many_come_befo
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_fails_as_well_and_is_spared_is_told_of_once_until_another_is_back() {
+    let rig = Rig::new(3, in_a_row(5));
+    let mut events = rig.handle().events();
+    rig.set(0, FAILS);
+    rig.set(1, FAILS);
+    rig.calls(300, SECOND / 100).await;
+    let changes = |events: &mut plugin_lb::BalanceEvents| {
+        std::iter::from_fn(|| events.try_next()).map(|event| event.change).collect::<Vec<_>>()
+    };
+    let cause = EjectionCause::Failures(5);
+    let told = changes(&mut events);
+    assert_eq!(
+        told[..2],
+        [
+            EjectionChange::Ejected { cause, time: 30 * SECOND },
+            EjectionChange::Spared { cause: EjectionCause::Failures(5) },
+        ]
+    );
+    assert_eq!(told.len(), 2, "{told:?}");
+    rig.calls(40, SECOND).await;
+    let told = changes(&mut events);
+    assert!(told.iter().filter(|change| matches!(change, EjectionChange::Spared { .. })).count() <= 2, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_listens_is_told_who_is_ejected_why_for_how_long_and_who_is_back() {
     let rig = Rig::new(3, in_a_row(5));
     rig.set(1, FAILS);

@@ -114,9 +114,13 @@ mod tests {
 
     #[test]
     fn what_nobody_can_connect_to_is_no_instance() {
-        for (text, is_one) in
-            [("10.0.0.1", true), ("0.0.0.0", false), ("224.0.0.1", false), ("255.255.255.255", false), ("127.0.0.1", true)]
-        {
+        for (text, is_one) in [
+            ("10.0.0.1", true),
+            ("0.0.0.0", false),
+            ("224.0.0.1", false),
+            ("255.255.255.255", false),
+            ("127.0.0.1", true),
+        ] {
             let ip: Ipv4Addr = text.parse().expect("an address");
             assert_eq!(address(&RData::A(A(ip))).is_some(), is_one, "{text}");
         }

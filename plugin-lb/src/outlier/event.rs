@@ -31,6 +31,12 @@ pub enum EjectionChange {
         /// For how long.
         time: Duration,
     },
+    /// It is an outlier as well, and goes on taking calls: as many are ejected as may be
+    /// ([`max_ejected_percent`](crate::OutlierConfig::max_ejected_percent)). Told at most once until the first of these is back.
+    Spared {
+        /// Why it is one.
+        cause: EjectionCause,
+    },
     /// Its time is over, and a call on it went well. One that gets no calls does not come back, whether it could or not.
     Returned,
 }

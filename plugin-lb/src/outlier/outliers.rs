@@ -138,7 +138,8 @@ impl Outliers {
             };
             if let Some(cause) = cause
                 && !ejection.is_ejected()
-                && now.as_nanos() >= self.full_until.load(Ordering::Relaxed)
+                // One that is tried out again has its place among those that are ejected.
+                && (cause == EjectionCause::Probation || now.as_nanos() >= self.full_until.load(Ordering::Relaxed))
             {
                 self.eject(&mut self.watched(), ejection, cause, now);
                 self.wake();
@@ -164,6 +165,7 @@ impl Outliers {
         if ends.len() * 100 >= all.len() * config.max_ejected_percent() as usize {
             let first = ends.into_iter().min().unwrap_or(now);
             self.full_until.store(first.as_nanos(), Ordering::Relaxed);
+            self.tell(watched, id, name, EjectionChange::Spared { cause }, now);
             return;
         }
         let time = ejection.eject(config.ejection_time(), config.max_ejection_time(), config.interval(), now);

@@ -114,6 +114,15 @@ fn log_ejection(plugin: &str, event: &BalanceEvent, instances: Option<&Instances
             let last_error = failure.as_ref().map(|failure| &*failure.message);
             tracing::warn!(plugin, instance, reason, ejected_for, last_error, code, "instance ejected");
         }
+        EjectionChange::Spared { cause } => {
+            let reason = cause.to_string();
+            tracing::warn!(
+                plugin,
+                instance,
+                reason,
+                "instance not ejected: as many are as max_ejected_percent lets be"
+            );
+        }
         EjectionChange::Returned => tracing::info!(plugin, instance, "instance is back"),
         _ => {}
     }
