@@ -37,12 +37,13 @@ async fn main() -> Result<ExitCode, BoxError> {
     let connect = move |_: &str, authority: String| client.clone().map_request(move |request| to(&authority, request));
     let handle = balance.handle();
     let discovery = Discovery::start(FileSource::new(file));
+    // Before anybody follows: the closure is then called with this set before any request is sent.
+    discovery.first(Duration::from_secs(5)).await?;
     let _following = discovery.for_each(move |set: &[FoundInstance]| {
         if let Err(error) = handle.replace(set.iter().map(endpoint), &connect) {
             eprintln!("the instances stay as they are: {error}");
         }
     });
-    discovery.first(Duration::from_secs(5)).await?;
 
     let mut code = ExitCode::SUCCESS;
     for _ in 0..requests {

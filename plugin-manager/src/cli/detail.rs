@@ -274,10 +274,10 @@ tiers         own zone: 1 of 2 up, too few: health is ignored, 70 % of the
 process       3 restarts, 1 failed start; it exited with status 7, 1m ago; the
               end of its stderr: out of memory
 
-INSTANCE    HEALTH                       ACTIVE  CALLS  OK  FAILED  MEAN    SCORE
-a           degraded                     1       15     10  5       2.35ms  85
-c           ejected, 28.4s left          0       5      0   5       1ms     75
-b in north  offline, ejected, 1.5s left  0       0      0   0       -       -
+INSTANCE   HEALTH                      ACTIVE CALLS OK FAILED MEAN   SCORE
+a          degraded                    1      15    10 5      2.35ms 85
+c          ejected, 28.4s left         0      5     0  5      1ms    75
+b in north offline, ejected, 1.5s left 0      0     0  0      -      -
 ";
         assert_eq!(page, expected);
     }
