@@ -196,7 +196,7 @@ impl Discovery {
     where
         F: FnMut(&[FoundInstance]) + Send + 'static,
     {
-        Following::start(Arc::clone(&self.task), self.seen.from_the_start(), apply)
+        Following::start(Arc::clone(&self.task), self.seen.anew(), apply)
     }
 }
 

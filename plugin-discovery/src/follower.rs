@@ -22,7 +22,7 @@ impl Follower {
     }
 
     /// One that was told nothing yet.
-    pub(crate) fn from_the_start(&self) -> Self {
+    pub(crate) fn anew(&self) -> Self {
         Self::new(self.kept.clone())
     }
 

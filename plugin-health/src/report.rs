@@ -53,7 +53,7 @@ impl HealthMonitor {
     ///
     /// Outside of a tokio runtime.
     pub fn report_to(&self, reporter: HealthReporter) -> HealthReport {
-        let mut views = self.views().from_the_present();
+        let mut views = self.views().at_once();
         let report = async move {
             let mut reporter = reporter;
             let mut told: BTreeMap<String, ServingStatus> = BTreeMap::new();

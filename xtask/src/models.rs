@@ -25,13 +25,13 @@ fn each(name: &str, has: fn(&Member) -> bool, schedules: Option<u32>) -> Result<
     }
     for member in modelled {
         let command = Cmd::cargo(["test", "--package", &member.name, "--test", name, "--release"])
-            .env("RUSTFLAGS", &format!("--cfg {name}"))
-            .env("CARGO_TARGET_DIR", &format!("target/{name}"))
+            .env("RUSTFLAGS", format!("--cfg {name}"))
+            .env("CARGO_TARGET_DIR", format!("target/{name}"))
             // The models need optimised code, not the last percent: without this each links for minutes.
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
         match schedules {
-            Some(schedules) => command.env("SHUTTLE_SCHEDULES", &schedules.to_string()).run()?,
+            Some(schedules) => command.env("SHUTTLE_SCHEDULES", schedules.to_string()).run()?,
             None => command.run()?,
         }
     }

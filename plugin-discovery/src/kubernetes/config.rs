@@ -91,7 +91,6 @@ impl KubernetesConfig {
     }
 
     /// How the API server is reached.
-    #[must_use]
     pub fn access(&self) -> &KubernetesAccess {
         &self.access
     }

@@ -140,7 +140,10 @@ pub(super) fn resolve(bytes: &[u8], dir: &Path, context: Option<&str>) -> Result
     })
 }
 
-fn identity(user: &User, dir: &Path) -> Result<Option<(Vec<u8>, Vec<u8>)>, String> {
+/// A certificate with its chain, and its key, PEM.
+type Identity = (Vec<u8>, Vec<u8>);
+
+fn identity(user: &User, dir: &Path) -> Result<Option<Identity>, String> {
     let key_data = user.client_key_data.as_ref().map(|SecretText(data)| data.as_str());
     let cert = content(
         "client-certificate",

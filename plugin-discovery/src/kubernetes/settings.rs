@@ -61,6 +61,9 @@ static TABLE: Table = Table::new(
     ],
 );
 
+/// What sets one of the times.
+type WithTime = fn(Builder, Duration) -> Builder;
+
 impl Settings for KubernetesConfig {
     const TABLE: &'static Table = &TABLE;
 
@@ -75,7 +78,7 @@ impl Settings for KubernetesConfig {
         if let Some(family) = values.word("families").and_then(IpPreference::named) {
             builder = builder.with_families(family);
         }
-        let times: [(&str, fn(Builder, Duration) -> Builder); 4] = [
+        let times: [(&str, WithTime); 4] = [
             ("connect_timeout", Builder::with_connect_timeout),
             ("request_timeout", Builder::with_request_timeout),
             ("watch_timeout", Builder::with_watch_timeout),

@@ -47,7 +47,7 @@ impl Views {
 
     /// The next look is to be made at once.
     #[cfg(feature = "tonic-health")]
-    pub(crate) fn from_the_present(mut self) -> Self {
+    pub(crate) fn at_once(mut self) -> Self {
         self.changes.mark_changed();
         self
     }

@@ -68,7 +68,7 @@ pub fn unix_line(
 /// Asks a plugin that speaks in lines of JSON whether it is there: `{"type":"ping",..}`, which it answers with `"success":true`
 /// without credentials. It says nothing of how the plugin is; the transport's own probe asks that (`health`).
 pub fn unix_ping(path: impl Into<PathBuf>) -> Probe {
-    unix_line(path, r#"{"type":"ping","request_id":"health","data":null}"#, |answer| said::ping(answer))
+    unix_line(path, r#"{"type":"ping","request_id":"health","data":null}"#, said::ping)
 }
 
 fn unreached(path: &Path, error: &io::Error) -> HealthStatus {

@@ -88,7 +88,7 @@ mod tests {
         prop_assert_eq!(order.len(), total as usize);
         for (weight, (least, most)) in weights.iter().zip(windows(&order, weights.len(), window)) {
             let share = window as f64 * f64::from(*weight) / f64::from(total);
-            if window % total as usize == 0 {
+            if window.is_multiple_of(total as usize) {
                 prop_assert_eq!((f64::from(least), f64::from(most)), (share, share), "{:?}", &weights);
             }
             let is_near = |count: u32| (f64::from(count) - share).abs() < allowed(weights.len());
