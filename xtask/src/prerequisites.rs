@@ -11,7 +11,6 @@ pub(crate) enum Tool {
     Python,
     Node,
     Redis,
-    Dnsmasq,
     CCompiler,
     Rustfmt,
     Clippy,
@@ -24,11 +23,10 @@ pub(crate) enum Tool {
 
 impl Tool {
     /// Those of `test`.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Python,
         Self::Node,
         Self::Redis,
-        Self::Dnsmasq,
         Self::CCompiler,
         Self::Rustfmt,
         Self::Clippy,
@@ -41,7 +39,6 @@ impl Tool {
             Self::Python => Remedy::System { package: "python3", wanted: "python3, 3.8 or later" },
             Self::Node => Remedy::System { package: "nodejs", wanted: "Node.js" },
             Self::Redis => Remedy::System { package: "redis-server", wanted: "redis-server and redis-cli" },
-            Self::Dnsmasq => Remedy::System { package: "dnsmasq-base", wanted: "dnsmasq" },
             Self::CCompiler => Remedy::System { package: "gcc", wanted: "a C compiler (cc, gcc or clang)" },
             Self::Rustfmt => Remedy::Component("rustfmt"),
             Self::Clippy => Remedy::Component("clippy"),
@@ -72,12 +69,6 @@ impl Tool {
                 let version = Cmd::new("redis-server", ["--version"]).answer().ok_or("`redis-server` is missing")?;
                 Cmd::new("redis-cli", ["--version"]).answer().ok_or("`redis-cli` is missing")?;
                 Ok(version)
-            }
-            Self::Dnsmasq => {
-                // Debian has it where only root looks for programs.
-                let mut places = ["dnsmasq", "/usr/sbin/dnsmasq"].into_iter();
-                let version = places.find_map(|place| Cmd::new(place, ["--version"]).answer());
-                version.as_deref().and_then(first_line).ok_or_else(|| "`dnsmasq` is missing".to_owned())
             }
             Self::CCompiler => {
                 let chosen = std::env::var("CC").ok().filter(|cc| !cc.is_empty());

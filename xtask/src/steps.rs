@@ -123,7 +123,7 @@ pub(crate) const FEATURES: Step = Step {
 pub(crate) const TEST: Step = Step {
     name: "test",
     about: "unit and integration tests",
-    needs: &[Tool::Nextest, Tool::Python, Tool::Redis, Tool::Dnsmasq, Tool::CCompiler],
+    needs: &[Tool::Nextest, Tool::Python, Tool::Redis, Tool::CCompiler],
     run: |_| {
         // nextest's closing line, which is shown again at the very end.
         Cmd::cargo(["nextest", "run", "--workspace", "--all-features"])

@@ -18,8 +18,9 @@ const GRPCIO: Maker =
     Maker::Python(&["grpcio", "grpcio-tools", "grpcio-status", "grpcio-health-checking", "grpcio-reflection"]);
 const GRPC_JS: Maker = Maker::Node(&["@grpc/grpc-js", "@grpc/proto-loader", "grpc-health-check", "@grpc/reflection"]);
 
-pub(super) const JUDGES: [Judge; 9] = [
+pub(super) const JUDGES: [Judge; 10] = [
     Judge { name: "curl", about: "curl as a client", with: Maker::Program("curl") },
+    Judge { name: "dnsmasq", about: "a name server", with: Maker::Program("dnsmasq") },
     Judge { name: "grpcio_client", about: "gRPC of Python as a client", with: GRPCIO },
     Judge { name: "grpcio_server", about: "gRPC of Python as a server of plugins", with: GRPCIO },
     Judge { name: "grpc_js_client", about: "gRPC of Node.js as a client", with: GRPC_JS },
