@@ -245,6 +245,10 @@ async fn gateway(transport: &str, settings: &str) -> Running {
     let factories = factories.with_plugin("streams", over_one_stream().await);
     for _ in 0..20 {
         let (data, admin) = (free_address().await, free_address().await);
+        // A port that is free again may be given out again.
+        if data == admin {
+            continue;
+        }
         let text = json!({"server": {"listen": data}, "admin": {"listen": admin}, "plugins": [plugin]}).to_string();
         let config = config::from_text(Path::new("gateway.json"), &text, None, &|name| std::env::var(name).ok());
         // Somebody else may have taken a port meanwhile.
