@@ -124,7 +124,7 @@ fn who_looks_at_an_ejection_that_is_over_does_not_end_the_next_one() {
         assert_eq!(call_a(&handle, false), "a", "it is back");
         other.join().expect("no panic");
         assert_eq!(a(&handle).ejections, 2);
-        assert!(a(&handle).ejected_for.is_some());
+        assert!(a(&handle).ejected_for.is_some(), "{:?}", a(&handle));
     });
 }
 

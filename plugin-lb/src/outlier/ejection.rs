@@ -83,7 +83,7 @@ impl Ejection {
         let gap = Duration::from_nanos(self.gap.load(Ordering::Relaxed));
         let next = now.saturating_add(gap).as_nanos() | PROBATION;
         // Of several threads that come at the same moment one counts.
-        if self.state.compare_exchange(state, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if self.state.compare_exchange(state, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             self.gap.store(nanos(gap.saturating_mul(2).min(LONGEST_GAP)), Ordering::Relaxed);
         }
     }
@@ -103,7 +103,7 @@ impl Ejection {
         }
         self.forget();
         let well = |state| (state & PROBATION != 0).then_some(0);
-        self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, well).is_ok()
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, well).is_ok()
     }
 
     /// Whether a call that began then is of before the end of the last ejection: it says nothing of how the instance is since.
@@ -113,7 +113,7 @@ impl Ejection {
 
     /// Nothing is known of it any more.
     pub(super) fn clear(&self) {
-        self.state.store(0, Ordering::Relaxed);
+        self.state.swap(0, Ordering::AcqRel);
         self.back.store(0, Ordering::Relaxed);
         self.times.store(0, Ordering::Relaxed);
         self.forget();
@@ -159,7 +159,8 @@ impl Ejection {
         self.ejections.fetch_add(1, Ordering::Relaxed);
         self.gap.store(nanos(first.min(FIRST_GAP)), Ordering::Relaxed);
         self.forget();
-        self.state.store(until, Ordering::Relaxed);
+        // A swap and not a store, so that it comes after whatever another thread has just made of the word.
+        self.state.swap(until, Ordering::AcqRel);
         time
     }
 
