@@ -24,7 +24,7 @@ fn worked() -> Duration {
 }
 
 #[tokio::test]
-async fn of_ten_thousand_endpoints_a_change_of_one_slice_is_published_within_ten_milliseconds() {
+async fn of_ten_thousand_endpoints_a_change_of_one_slice_takes_less_than_ten_milliseconds_of_the_processor() {
     let mut server = ApiServer::start().await;
     let mut discovery = start(config(&server));
     let items: Vec<_> = (0..SLICES).map(|at| of_slice(at, 1, true)).collect();
